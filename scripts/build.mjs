@@ -1,0 +1,27 @@
+// Bundles the two programs, one file each, so that `node dist/ppp-routed.js` needs nothing beside it.
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const programs = ['ppp-routed', 'ppp-routectl'];
+
+await rm(`${root}dist`, { recursive: true, force: true });
+await mkdir(`${root}dist`);
+await build({
+  absWorkingDir: root,
+  entryPoints: programs.map(name => `src/${name}.ts`),
+  outdir: 'dist',
+  bundle: true,
+  platform: 'node',
+  target: 'node20.19',
+  format: 'esm',
+  sourcemap: true,
+  logLevel: 'warning',
+  // Some dependencies are CommonJS and ask for Node's modules with require().
+  banner: {
+    js: "#!/usr/bin/env node\nimport { createRequire as _createRequire } from 'node:module'; const require = _createRequire(import.meta.url);",
+  },
+});
+await writeFile(`${root}dist/package.json`, '{ "type": "module" }\n');
+for (const name of programs) await chmod(`${root}dist/${name}.js`, 0o755);
