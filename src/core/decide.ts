@@ -1,0 +1,107 @@
+import { type Demand, demandOf, families } from './demand.ts';
+import type { Observed } from './observed.ts';
+import { pinsOf } from './pin.ts';
+import { planSteps, type Step, type Wanted } from './plan.ts';
+import { type SavedDefault, type State, savedRoute } from './state.ts';
+import { foldSaved, isAdvertised, restorationOf, uplinkDefaults, uplinkRoutes } from './uplink.ts';
+
+/** All that a decision depends on. */
+export interface Situation {
+  state: State;
+  observed: Observed;
+  /** Lines that the kernel would not take just now. */
+  refused: ReadonlySet<string>;
+}
+
+/** What is to be saved, what is to be done, and what a person should know. */
+export interface Decision {
+  state: State;
+  steps: Step[];
+  demand: Demand;
+  /** True where a route of somebody else's is about to go: the state must be safe on disk before. */
+  displacing: boolean;
+  /** What is not as the configuration asks, in sentences. */
+  troubles: string[];
+  /** Saved defaults that are given up, because what is there now is newer. */
+  dropped: SavedDefault[];
+}
+
+/** The one decision: from what is known and what the kernel has, to what is saved and what is changed. */
+export function decide({ state, observed, refused }: Situation): Decision {
+  const demand = demandOf(state.links, observed);
+  const wanted: Wanted = {
+    routes: [...demand.routes],
+    rules: [...demand.rules],
+    proxyNeighbours: [],
+    restore: [],
+    displace: [],
+  };
+  const troubles: string[] = [];
+  const dropped: SavedDefault[] = [];
+  const savedDefaults: SavedDefault[] = [];
+  const ours = state.savedDefaults.filter(entry => !leadsInto(entry, demand.managedDevices));
+
+  for (const family of families) {
+    const saved = ours.filter(entry => entry.family === family);
+    const present = uplinkDefaults(observed, demand.managedDevices, family);
+    const displaceable = present.filter(route => !isAdvertised(route));
+    const stubborn = displaceable.find(route => route.unrestorable !== undefined);
+    if (demand.displaces.has(family) && stubborn === undefined) {
+      const folded = foldSaved(saved, displaceable, observed);
+      savedDefaults.push(...folded);
+      dropped.push(...lost(saved, folded));
+      wanted.displace.push(...displaceable);
+      continue;
+    }
+    if (demand.displaces.has(family) && stubborn !== undefined) {
+      troubles.push(
+        `keeping ${stubborn.line}: ${stubborn.unrestorable}, so our default stands beside it at a better metric`,
+      );
+    }
+    const folded = foldSaved(saved, present, observed);
+    const restoration = restorationOf(folded, { present, observed, refused });
+    wanted.restore.push(...restoration.restore);
+    savedDefaults.push(
+      ...restoration.restore.map(({ line }) => ({ family, route: line })),
+      ...restoration.waiting,
+    );
+    dropped.push(...lost(saved, [...folded]), ...restoration.dropped);
+    for (const entry of restoration.waiting)
+      troubles.push(
+        `the saved ${entry.route} cannot be restored yet: its device is down or its gateway out of reach`,
+      );
+  }
+
+  const pins = pinsOf(demand, uplinkRoutes(observed, demand, savedDefaults), observed);
+  wanted.routes.push(...pins.routes);
+  wanted.rules.push(...pins.rules);
+  for (const destination of pins.unreachable)
+    troubles.push(`no uplink leads to ${destination}: it is pinned when one appears`);
+  for (const { link } of demand.active) {
+    if ((link.unresolved ?? []).length > 0) {
+      troubles.push(
+        `${link.interface}: no address for the server ${(link.unresolved ?? []).join(', ')}; the default stays where it is until the name resolves`,
+      );
+    }
+  }
+  const steps = planSteps(observed, wanted);
+  return {
+    state: { ...state, savedDefaults },
+    steps,
+    demand,
+    displacing: steps.some(step => step.kind === 'delete-route' && step.because === 'displaced'),
+    troubles,
+    dropped,
+  };
+}
+
+/** A default through a managed link is no uplink, whoever added it and whenever. */
+function leadsInto(entry: SavedDefault, devices: ReadonlySet<string>): boolean {
+  return savedRoute(entry)?.nexthops.some(({ dev }) => dev !== undefined && devices.has(dev)) ?? false;
+}
+
+/** The saved ones that something newer took the place of. */
+function lost(before: readonly SavedDefault[], after: readonly SavedDefault[]): SavedDefault[] {
+  const kept = new Set(after.map(({ route }) => route));
+  return before.filter(({ route }) => !kept.has(route));
+}

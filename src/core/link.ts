@@ -1,0 +1,134 @@
+import type { LinkEvent } from './event.ts';
+import type { Interface } from './observed.ts';
+import type { Family } from './prefix.ts';
+import type { Profile, Traits } from './profile.ts';
+
+/** The addresses of one family on a link. */
+export interface Ends {
+  local?: string | undefined;
+  remote?: string | undefined;
+}
+
+/** A PPP interface that pppd brought up. */
+export interface Link extends Traits {
+  /** Tells two links of one name apart: a persistent pppd takes the same name, pid and addresses again. */
+  ifindex: number;
+  pid?: number | undefined;
+  /** What the configuration wants of it; undefined: left alone. Remembered, so that a broken file changes nothing. */
+  profile?: Profile | undefined;
+  /** Set while that family is up. */
+  inet?: Ends | undefined;
+  inet6?: Ends | undefined;
+  /** The higher, the later it came up. */
+  order: number;
+  /** Lines of the peers file that name a server. */
+  peerOptions: string[];
+  /** Addresses of the VPN server, as far as they are known. */
+  servers: string[];
+  /** Names of servers that have no address yet; a default over this link could loop the tunnel through itself. */
+  unresolved?: string[] | undefined;
+  /** The admin took the routes off this link; it is left alone until it comes up anew. */
+  released?: boolean | undefined;
+}
+
+/** What became of an event. `stale`: it is about a link that is no more, or not yet. */
+export type Outcome = 'up' | 'down' | 'repeated' | 'stale';
+
+export interface Applied {
+  links: Link[];
+  outcome: Outcome;
+  link?: Link;
+  /** Why, if the event changed nothing. */
+  because?: string;
+}
+
+/**
+ * The links after an event. `interfaces` is what the kernel has: an event is a hint to look, the kernel decides.
+ */
+export function applyEvent(
+  links: readonly Link[],
+  event: LinkEvent,
+  interfaces: readonly Interface[],
+): Applied {
+  const family: Family = event.name.startsWith('ipv6-') ? 'inet6' : 'inet';
+  const face = interfaces.find(({ name }) => name === event.interface);
+  return event.name.endsWith('-up')
+    ? applyUp(links, { event, family, face })
+    : applyDown(links, { event, family, face });
+}
+
+interface Happening {
+  event: LinkEvent;
+  family: Family;
+  face: Interface | undefined;
+}
+
+function applyUp(links: readonly Link[], { event, family, face }: Happening): Applied {
+  const unchanged = { links: [...links], outcome: 'stale' as const };
+  // pppd runs ip-up even if the link went away while ip-pre-up was running.
+  if (face === undefined) return { ...unchanged, because: `there is no interface ${event.interface}` };
+  if (event.ifindex !== undefined && event.ifindex !== face.ifindex) {
+    return { ...unchanged, because: `${event.interface} is another interface by now` };
+  }
+  const known = links.find(link => link.ifindex === face.ifindex);
+  const others = links.filter(link => link !== known && link.interface !== event.interface);
+  const ends: Ends = { local: event.local, remote: event.remote };
+  const link: Link = {
+    interface: event.interface,
+    ifindex: face.ifindex,
+    ipparam: event.ipparam,
+    linkname: event.linkname,
+    peername: event.peername,
+    call: event.call,
+    pid: event.pid,
+    profile: known?.profile,
+    inet: known?.inet,
+    inet6: known?.inet6,
+    [family]: ends,
+    order: known?.order ?? nextOrder(links),
+    peerOptions: event.peerOptions.length > 0 ? event.peerOptions : (known?.peerOptions ?? []),
+    servers: known?.servers ?? [],
+    unresolved: known?.unresolved,
+  };
+  const outcome = known !== undefined && known.released !== true && sameText(known, link) ? 'repeated' : 'up';
+  return { links: [...others, link], outcome, link };
+}
+
+function applyDown(links: readonly Link[], { event, family, face }: Happening): Applied {
+  const unchanged = { links: [...links], outcome: 'stale' as const };
+  const link = links.find(candidate => candidate.interface === event.interface);
+  if (link === undefined) return { ...unchanged, because: `${event.interface} was not up` };
+  if (event.pid !== undefined && link.pid !== undefined && event.pid !== link.pid) {
+    return { ...unchanged, because: `${event.interface} belongs to another pppd by now` };
+  }
+  const others = links.filter(candidate => candidate !== link);
+  const rest: Link = { ...link, [family]: undefined };
+  const stillUp = face?.ifindex === link.ifindex && face.up && (rest.inet ?? rest.inet6) !== undefined;
+  return { links: stillUp ? [...others, rest] : others, outcome: 'down', link };
+}
+
+/**
+ * The links whose interface is still there, under the name that it has now. Links are dropped by index, not by name:
+ * pppd killed by a signal runs no ip-down, and its successor may already have the name.
+ */
+export function dropVanished(
+  links: readonly Link[],
+  interfaces: readonly Interface[],
+): { links: Link[]; vanished: Link[] } {
+  const byIndex = new Map(interfaces.map(face => [face.ifindex, face]));
+  const kept = links.flatMap(link => {
+    const face = byIndex.get(link.ifindex);
+    return face === undefined
+      ? []
+      : [face.name === link.interface ? link : { ...link, interface: face.name }];
+  });
+  return { links: kept, vanished: links.filter(link => !byIndex.has(link.ifindex)) };
+}
+
+function nextOrder(links: readonly Link[]): number {
+  return 1 + links.reduce((highest, link) => Math.max(highest, link.order), 0);
+}
+
+function sameText(a: Link, b: Link): boolean {
+  return JSON.stringify(a) === JSON.stringify({ ...b, released: a.released });
+}

@@ -1,0 +1,4 @@
+import type { Mode } from './mode.ts';
+
+/** Networks, pins and proxy ARP only: site to site. */
+export const none: Mode = { displaces: false, table: 'main', routes: () => [], rules: () => [] };

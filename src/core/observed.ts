@@ -1,0 +1,52 @@
+import type { Family } from './prefix.ts';
+import type { Route } from './route.ts';
+
+/** A network interface, from `ip link show`. */
+export interface Interface {
+  ifindex: number;
+  name: string;
+  /** IFF_UP: set by the administrator or by pppd. Without it the kernel has no routes through the interface. */
+  up: boolean;
+}
+
+/** An address on an interface, from `ip address show`. */
+export interface Address {
+  dev: string;
+  family: Family;
+  address: string;
+  /** Of the prefix that the address is in; of the peer on a point-to-point link. */
+  length: number;
+  peer?: string;
+}
+
+/** A routing rule, from `ip rule show`. */
+export interface Rule {
+  family: Family;
+  priority: number;
+  protocol: string;
+  /** The selector and the action as `ip rule add` takes them, without priority and protocol. */
+  selector: string;
+}
+
+/** An address that the machine answers ARP or neighbour solicitations for, from `ip neigh show proxy`. */
+export interface ProxyNeighbour {
+  family: Family;
+  address: string;
+  dev: string;
+  protocol: string;
+}
+
+/** What the kernel has now. */
+export interface Observed {
+  interfaces: Interface[];
+  addresses: Address[];
+  /** The main table of both families, and own routes in any table. */
+  routes: Route[];
+  rules: Rule[];
+  proxyNeighbours: ProxyNeighbour[];
+}
+
+/** Can packets leave through this device, as far as the kernel is concerned? */
+export function isUp(observed: Observed, dev: string): boolean {
+  return observed.interfaces.some(face => face.name === dev && face.up);
+}

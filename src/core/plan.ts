@@ -1,0 +1,164 @@
+import type { Observed, ProxyNeighbour, Rule } from './observed.ts';
+import type { OwnRoute, OwnRule, Purpose } from './own-route.ts';
+import type { Family } from './prefix.ts';
+import { identityOf, isOwn, ownProtocol, type Route } from './route.ts';
+
+/** What the kernel should have. */
+export interface Wanted {
+  routes: OwnRoute[];
+  rules: OwnRule[];
+  proxyNeighbours: { family: Family; address: string; dev: string }[];
+  /** Saved defaults that go back. */
+  restore: Route[];
+  /** Uplink defaults that go away once ours is there. They are in the state file. */
+  displace: Route[];
+}
+
+/**
+ * One change of the kernel. Steps of one stage go to the kernel together, the next stage after their answers; a step
+ * is left out if one that it needs failed.
+ */
+export type Step = { stage: number; needs: Step[] } & (
+  | { kind: 'add-route'; route: Route; purpose: Purpose | 'restore' }
+  | { kind: 'delete-route'; route: Route; because: 'displaced' | 'obsolete' }
+  | { kind: 'add-rule'; rule: OwnRule }
+  | { kind: 'delete-rule'; rule: OwnRule }
+  | { kind: 'add-proxy'; neighbour: Wanted['proxyNeighbours'][number] }
+  | { kind: 'delete-proxy'; neighbour: Wanted['proxyNeighbours'][number] }
+);
+
+/** The order that leaves no moment without a default and no tunnel looped through itself. */
+const stage = { alongside: 0, default: 1, rule: 2, delete: 3 } as const;
+
+/** The steps from what is observed to what is wanted. Empty when they are equal: that is what "done" means. */
+export function planSteps(observed: Observed, wanted: Wanted): Step[] {
+  const here = new Set(observed.routes.map(identityOf));
+  const missing = (route: Route) => !here.has(identityOf(route));
+
+  const restores = wanted.restore.filter(missing).map(route => addRoute(route, 'restore', []));
+  const others = wanted.routes
+    .filter(({ route, purpose }) => purpose !== 'default' && missing(route))
+    .map(({ route, purpose }) => addRoute(route, purpose, []));
+  const defaults = wanted.routes
+    .filter(({ route, purpose }) => purpose === 'default' && missing(route))
+    .map(({ route, purpose }) => addRoute(route, purpose, ofFamily(route.family, others.filter(isPin))));
+
+  const ownRules = observed.rules.filter(isOwn);
+  const rules = wanted.rules
+    .filter(rule => !ownRules.some(candidate => sameRule(candidate, rule)))
+    .map(
+      (rule): Step => ({ kind: 'add-rule', rule, stage: stage.rule, needs: ofFamily(rule.family, defaults) }),
+    );
+
+  const wantedHere = new Set(wanted.routes.map(({ route }) => identityOf(route)));
+  const deletes: Step[] = [
+    ...ownRules
+      .filter(rule => !wanted.rules.some(candidate => sameRule(rule, candidate)))
+      .map((rule): Step => ({ kind: 'delete-rule', rule, stage: stage.delete, needs: [] })),
+    ...wanted.displace
+      .filter(route => !missing(route))
+      .map(
+        (route): Step => ({
+          kind: 'delete-route',
+          route,
+          because: 'displaced',
+          stage: stage.delete,
+          needs: ofFamily(route.family, defaults),
+        }),
+      ),
+    ...observed.routes
+      .filter(route => isOwn(route) && !wantedHere.has(identityOf(route)))
+      .map(
+        (route): Step => ({
+          kind: 'delete-route',
+          route,
+          because: 'obsolete',
+          stage: stage.delete,
+          needs: [],
+        }),
+      ),
+  ];
+  return [...restores, ...others, ...proxySteps(observed, wanted), ...defaults, ...rules, ...deletes];
+}
+
+function addRoute(route: Route, purpose: Purpose | 'restore', needs: Step[]): Step {
+  return {
+    kind: 'add-route',
+    route,
+    purpose,
+    stage: purpose === 'default' ? stage.default : stage.alongside,
+    needs,
+  };
+}
+
+function isPin(step: Step): boolean {
+  return step.kind === 'add-route' && step.purpose === 'pin';
+}
+
+function ofFamily(family: Family, steps: Step[]): Step[] {
+  return steps.filter(step => step.kind === 'add-route' && step.route.family === family);
+}
+
+function sameRule(a: OwnRule | Rule, b: OwnRule | Rule): boolean {
+  return a.family === b.family && a.priority === b.priority && a.selector === b.selector;
+}
+
+function proxySteps(observed: Observed, wanted: Wanted): Step[] {
+  const same = (
+    a: Wanted['proxyNeighbours'][number],
+    b: ProxyNeighbour | Wanted['proxyNeighbours'][number],
+  ) => a.family === b.family && a.address === b.address && a.dev === b.dev;
+  const own = observed.proxyNeighbours.filter(isOwn);
+  return [
+    ...wanted.proxyNeighbours
+      .filter(neighbour => !observed.proxyNeighbours.some(here => same(neighbour, here)))
+      .map((neighbour): Step => ({ kind: 'add-proxy', neighbour, stage: stage.alongside, needs: [] })),
+    ...own
+      .filter(here => !wanted.proxyNeighbours.some(neighbour => same(neighbour, here)))
+      .map((neighbour): Step => ({ kind: 'delete-proxy', neighbour, stage: stage.delete, needs: [] })),
+  ];
+}
+
+/**
+ * The arguments of `ip` for a step, without -4 or -6: see ip-route(8), ip-rule(8), ip-neighbour(8).
+ * Ours are prepended: at one metric the first is asked, and another's route of the same key (the kernel's to the peer,
+ * pppd's default) makes no conflict. Saved ones are appended, so that those of one metric come back in their order.
+ */
+export function commandOf(step: Step): string {
+  switch (step.kind) {
+    case 'add-route': {
+      const verb = step.route.family === 'inet6' ? 'add' : step.purpose === 'restore' ? 'append' : 'prepend';
+      return `route ${verb} ${step.route.line}`;
+    }
+    case 'delete-route':
+      return `route del ${step.route.line}`;
+    case 'add-rule':
+      return `rule add ${step.rule.selector} priority ${step.rule.priority} protocol ${ownProtocol.number}`;
+    case 'delete-rule':
+      return `rule del ${step.rule.selector} priority ${step.rule.priority} protocol ${ownProtocol.number}`;
+    case 'add-proxy':
+      return `neigh add proxy ${step.neighbour.address} dev ${step.neighbour.dev} protocol ${ownProtocol.number}`;
+    case 'delete-proxy':
+      return `neigh del proxy ${step.neighbour.address} dev ${step.neighbour.dev}`;
+  }
+}
+
+/** The family a step is for. */
+export function familyOfStep(step: Step): Family {
+  switch (step.kind) {
+    case 'add-route':
+    case 'delete-route':
+      return step.route.family;
+    case 'add-rule':
+    case 'delete-rule':
+      return step.rule.family;
+    case 'add-proxy':
+    case 'delete-proxy':
+      return step.neighbour.family;
+  }
+}
+
+/** The same as a person types it. */
+export function shellCommandOf(step: Step): string {
+  return `ip ${familyOfStep(step) === 'inet6' ? '-6 ' : ''}${commandOf(step)}`;
+}

@@ -1,0 +1,41 @@
+/** Options of pptp(8) that take a value in the next word. */
+const pptpOptionsWithValue = new Set(
+  '--phone --quirks --timeout --idle-wait --max-echo-wait --logstring --localbind --rtmark --loglevel --missing-window --test-type --test-rate'.split(
+    ' ',
+  ),
+);
+
+/**
+ * The servers that lines of a peers file name: `pty "pptp SERVER …"` (pptp(8)) and `pptp_server SERVER`
+ * (accel-pptp's plugin). PPPoE has none.
+ */
+export function serversInPeerOptions(lines: readonly string[]): string[] {
+  return lines.flatMap(line => {
+    const [option, ...rest] = line.trim().split(/\s+/);
+    const words = rest.map(word => word.replace(/^["']+|["']+$/g, '')).filter(Boolean);
+    if (option === 'pptp_server') return words[0] === undefined ? [] : onlyServers([words[0]]);
+    return option === 'pty' ? serverOfPptp(words) : [];
+  });
+}
+
+/**
+ * The server in the command line of a pptp process: as it was started (`pptp SERVER …`), or as pptp renames itself
+ * (`pptp: call manager for 203.0.113.5`).
+ */
+export function serverOfPptp(words: readonly string[]): string[] {
+  const manager = /\bcall manager for (\S+)/.exec(words.join(' '));
+  if (manager?.[1] !== undefined) return onlyServers([manager[1]]);
+  const at = words.findIndex(word => /(^|\/)pptp$/.test(word));
+  if (at < 0) return [];
+  for (let i = at + 1; i < words.length; i++) {
+    const word = words[i] ?? '';
+    if (pptpOptionsWithValue.has(word)) i++;
+    else if (!word.startsWith('-')) return onlyServers([word]);
+  }
+  return [];
+}
+
+/** Host names and addresses only; whatever else stands there is not asked for in the DNS. */
+function onlyServers(words: readonly string[]): string[] {
+  return words.filter(word => /^[A-Za-z0-9:]([A-Za-z0-9._:-]{0,253}[A-Za-z0-9])?$/.test(word));
+}

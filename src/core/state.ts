@@ -1,0 +1,56 @@
+import * as v from 'valibot';
+import { ProfileSchema } from './profile.ts';
+import { parseRoute, type Route } from './route.ts';
+
+/** The number of the state file's form. A file of a higher number is not read. */
+export const schemaNumber = 1;
+
+const optionalText = v.optional(v.string());
+const ends = v.optional(v.object({ local: optionalText, remote: optionalText }));
+
+const SavedDefaultSchema = v.object({
+  family: v.picklist(['inet', 'inet6']),
+  /** `ip route add` takes this line as it stands. */
+  route: v.pipe(v.string(), v.regex(/^[ -~]+$/)),
+  /** Its device went down since: the kernel would have dropped it by itself. */
+  lapsed: v.optional(v.boolean()),
+});
+
+export const StateSchema = v.object({
+  schema: v.literal(schemaNumber),
+  bootId: v.string(),
+  savedDefaults: v.array(SavedDefaultSchema),
+  links: v.array(
+    v.object({
+      interface: v.string(),
+      ifindex: v.pipe(v.number(), v.integer()),
+      ipparam: optionalText,
+      linkname: optionalText,
+      peername: optionalText,
+      call: optionalText,
+      pid: v.optional(v.number()),
+      profile: v.optional(v.object({ name: v.string(), ...ProfileSchema.entries })),
+      inet: ends,
+      inet6: ends,
+      order: v.number(),
+      peerOptions: v.array(v.string()),
+      servers: v.array(v.string()),
+      unresolved: v.optional(v.array(v.string())),
+      released: v.optional(v.boolean()),
+    }),
+  ),
+});
+
+/** What must outlive the daemon: the defaults that it displaced and the links that it knows. */
+export type State = v.InferOutput<typeof StateSchema>;
+export type SavedDefault = State['savedDefaults'][number];
+
+/** A state that knows nothing: of a machine that has just booted. */
+export function emptyState(bootId: string): State {
+  return { schema: schemaNumber, bootId, savedDefaults: [], links: [] };
+}
+
+/** The saved default as a route. A line that is no route was never written by us: it is left where it is. */
+export function savedRoute(saved: SavedDefault): Route | undefined {
+  return parseRoute(saved.route, saved.family);
+}

@@ -1,0 +1,131 @@
+import type { Demand } from './demand.ts';
+import { isUp, type Observed } from './observed.ts';
+import type { Family } from './prefix.ts';
+import { devicesOf, identityOf, isDefault, isOwn, type Route } from './route.ts';
+import { type SavedDefault, savedRoute } from './state.ts';
+
+/** The default routes that are not through a managed link, as the kernel has them now, best first. */
+export function uplinkDefaults(
+  observed: Observed,
+  managedDevices: ReadonlySet<string>,
+  family: Family,
+): Route[] {
+  return observed.routes.filter(
+    route =>
+      route.family === family &&
+      isDefault(route) &&
+      !isOwn(route) &&
+      !devicesOf(route).some(dev => managedDevices.has(dev)),
+  );
+}
+
+/** A router advertised it: the kernel renews and withdraws it by itself, so nobody else may. */
+export function isAdvertised(route: Route): boolean {
+  return (
+    route.family === 'inet6' &&
+    (route.protocol === 'ra' ||
+      route.protocol === '9' ||
+      (route.protocol === 'kernel' && route.unrestorable !== undefined))
+  );
+}
+
+/** Would the kernel take this route now: are its devices up and is its preferred source there? */
+export function isInstallable(route: Route, observed: Observed): boolean {
+  const devices = devicesOf(route);
+  return (
+    devices.every(dev => isUp(observed, dev)) &&
+    (route.source === undefined || observed.addresses.some(({ address }) => address === route.source))
+  );
+}
+
+/**
+ * The saved set after a look at the kernel, for one family. It is what the kernel would have if nothing had been
+ * displaced: a default that came back takes the place of the one it renews, and a route whose device went down has lapsed.
+ */
+export function foldSaved(
+  saved: readonly SavedDefault[],
+  present: readonly Route[],
+  observed: Observed,
+): SavedDefault[] {
+  const here = new Set(present.map(identityOf));
+  const known = new Set(saved.flatMap(entry => savedRoute(entry) ?? []).map(identityOf));
+  const newer = present.filter(route => !known.has(identityOf(route)));
+  const kept = saved.flatMap(entry => {
+    const route = savedRoute(entry);
+    if (route === undefined) return [entry];
+    if (here.has(identityOf(route))) return [{ family: entry.family, route: entry.route }];
+    if (newer.some(candidate => supersedes(candidate, route))) return [];
+    return [isInstallable(route, observed) ? entry : { ...entry, lapsed: true }];
+  });
+  return sortByMetric([...kept, ...newer.map(route => ({ family: route.family, route: route.line }))]);
+}
+
+/** Would this default have replaced that one, had that one still been there? By key, as the kernel; by lease, as DHCP. */
+export function supersedes(newer: Route, older: Route): boolean {
+  if (newer.family !== older.family || newer.tos !== older.tos) return false;
+  if (newer.metric === older.metric) return true;
+  return newer.protocol === older.protocol && devicesOf(newer).join() === devicesOf(older).join();
+}
+
+/** The kernel's own order; routes of one metric stay in the order they were saved in. */
+function sortByMetric(saved: SavedDefault[]): SavedDefault[] {
+  const metricOf = (entry: SavedDefault) => savedRoute(entry)?.metric ?? 0;
+  return saved.sort((a, b) => metricOf(a) - metricOf(b));
+}
+
+/** What happens to the saved defaults of one family now that no link displaces them. */
+export interface Restoration {
+  /** To be given back to the kernel. */
+  restore: Route[];
+  /** Kept in the state file: they cannot be given back yet and there is no other uplink. */
+  waiting: SavedDefault[];
+  /** Given up: the uplink changed meanwhile, and what is there now stays. */
+  dropped: SavedDefault[];
+}
+
+/** Which saved defaults go back. `refused` are lines that the kernel would not take. */
+export function restorationOf(
+  saved: readonly SavedDefault[],
+  situation: { present: readonly Route[]; observed: Observed; refused: ReadonlySet<string> },
+): Restoration {
+  const { present, observed, refused } = situation;
+  const result: Restoration = { restore: [], waiting: [], dropped: [] };
+  const here = new Set(present.map(identityOf));
+  const absent = saved.flatMap(entry => {
+    const route = savedRoute(entry);
+    if (route !== undefined && here.has(identityOf(route))) return [];
+    const possible = route !== undefined && isInstallable(route, observed) && !refused.has(route.line);
+    return [{ entry, route, possible }];
+  });
+  const firm = absent.filter(({ entry, possible }) => possible && entry.lapsed !== true);
+  const otherUplink = present.length > 0 || firm.length > 0;
+  for (const { entry, route, possible } of absent) {
+    // A lapsed default is the last resort: better the uplink of before than none.
+    if (route !== undefined && possible && (entry.lapsed !== true || !otherUplink))
+      result.restore.push(route);
+    else if (otherUplink) result.dropped.push(entry);
+    else result.waiting.push(entry);
+  }
+  return result;
+}
+
+/** Everything that leads to the uplink: the routes of others outside managed links, and the defaults that were displaced. */
+export function uplinkRoutes(observed: Observed, demand: Demand, saved: readonly SavedDefault[]): Route[] {
+  const others = observed.routes.filter(
+    route =>
+      !isOwn(route) &&
+      route.table === 'main' &&
+      !devicesOf(route).some(dev => demand.managedDevices.has(dev)),
+  );
+  const here = new Set(others.map(identityOf));
+  const displaced = saved.flatMap(entry => {
+    const route = savedRoute(entry);
+    return route === undefined ||
+      entry.lapsed === true ||
+      here.has(identityOf(route)) ||
+      !isInstallable(route, observed)
+      ? []
+      : [route];
+  });
+  return [...others, ...displaced];
+}

@@ -1,0 +1,109 @@
+import { constants } from 'node:fs';
+import { lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { watch } from 'chokidar';
+import { decodeEvent, EventError, eventLimit, type LinkEvent } from '../core/event.ts';
+import { isMissing, reasonOf } from '../core/reason.ts';
+
+/** An event that a hook left because nobody answered. */
+export interface SpooledEvent {
+  path: string;
+  event: LinkEvent;
+}
+
+export interface SpoolOptions {
+  directory: string;
+  onRejected(message: string): void;
+}
+
+/** `spool/` in the runtime directory: events in the order of their numbers. Everything else there is not ours to touch. */
+export class Spool {
+  readonly #directory: string;
+  readonly #onRejected: SpoolOptions['onRejected'];
+
+  constructor({ directory, onRejected }: SpoolOptions) {
+    this.#directory = directory;
+    this.#onRejected = onRejected;
+  }
+
+  /** Makes the directory if the package's tmpfiles.d has not. */
+  async prepare(): Promise<void> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+  }
+
+  /** The events that wait, oldest first. A file that is no event is put into `rejected/`. */
+  async read(): Promise<SpooledEvent[]> {
+    const events: SpooledEvent[] = [];
+    for (const name of await this.#numbers()) {
+      const path = join(this.#directory, name);
+      try {
+        const bytes = await readSmallFile(path);
+        if (bytes !== undefined) events.push({ path, event: decodeEvent(bytes) });
+      } catch (error) {
+        await this.#reject(name, reasonOf(error));
+      }
+    }
+    return events;
+  }
+
+  /** An event has been applied. */
+  async remove(spooled: SpooledEvent): Promise<void> {
+    await unlink(spooled.path).catch((error: unknown) => {
+      if (!isMissing(error)) throw error;
+    });
+  }
+
+  /** Calls back when a file was added. Returns how to stop. */
+  watch(onChange: () => void): () => Promise<void> {
+    const watcher = watch(this.#directory, {
+      ignoreInitial: true,
+      depth: 0,
+      ignored: path => /(^|\/)(\.[^/]*|rejected)$/.test(path),
+    });
+    watcher.on('add', onChange);
+    watcher.on('error', () => undefined);
+    return () => watcher.close();
+  }
+
+  async #numbers(): Promise<string[]> {
+    try {
+      return (await readdir(this.#directory)).filter(name => /^\d{10}$/.test(name)).sort();
+    } catch (error) {
+      if (isMissing(error)) return [];
+      this.#onRejected(`the spool cannot be read: ${reasonOf(error)}`);
+      return [];
+    }
+  }
+
+  async #reject(name: string, reason: string): Promise<void> {
+    const path = join(this.#directory, name);
+    const rejected = join(this.#directory, 'rejected');
+    try {
+      await mkdir(rejected, { recursive: true, mode: 0o700 });
+      await rename(path, join(rejected, name));
+      this.#onRejected(`${path} is no event (${reason}); it was moved to ${rejected}`);
+    } catch (error) {
+      // What can neither be read nor moved must not be read for ever.
+      await unlink(path).catch(() => undefined);
+      this.#onRejected(`${path} is no event (${reason}) and could not be kept: ${reasonOf(error)}`);
+    }
+  }
+}
+
+/** A plain file's bytes; never follows a link, never waits on a fifo. undefined if it is gone. */
+async function readSmallFile(path: string): Promise<Buffer | undefined> {
+  try {
+    const found = await lstat(path);
+    if (!found.isFile()) throw new EventError('FIELD', 'not a plain file');
+    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(eventLimit + 1), 0, eventLimit + 1, 0);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}

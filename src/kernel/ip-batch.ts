@@ -1,0 +1,230 @@
+import { execa } from 'execa';
+
+/*
+ * INVARIANTS
+ * 1. One request at a time: a request's commands are written only when the one before has been answered or given up.
+ * 2. Every command is followed by two marks, one for each of ip's outputs. A command is answered when both marks have
+ *    come back; nothing that ip prints for a command can be taken for another's.
+ * 3. A command is one line without control characters: it cannot become two.
+ * 4. A process that ended or did not answer in time is never asked again; the next command starts a new one.
+ */
+
+/** What `ip` said to one command. */
+export interface Answer {
+  lines: string[];
+  /** The kernel's or ip's complaint; undefined on success. */
+  error?: string;
+}
+
+/** `ip` could not be asked: it is missing, hangs, or is not allowed to. */
+export class IpError extends Error {
+  override readonly name = 'IpError';
+}
+
+/** How an `ip` came to its end; `missing`: it never ran. */
+interface Ending {
+  missing: boolean;
+  message: string;
+}
+
+interface Mark {
+  /** On standard output: the loopback interface is there in every network namespace. */
+  command: string;
+  printed: RegExp;
+  /** On standard error: an object that ip does not know fails without asking the kernel and without ending the batch. */
+  errorCommand: string;
+  errorPrinted: string;
+}
+
+const mark: Mark = {
+  command: 'link show dev lo',
+  printed: /^1: lo: </,
+  errorCommand: 'answered',
+  errorPrinted: 'Object "answered" is unknown, try "ip help".',
+};
+
+export interface IpBatchOptions {
+  family: 'inet' | 'inet6';
+  /** How long one request may take, in milliseconds. */
+  deadline: number;
+  environment: NodeJS.ProcessEnv;
+}
+
+/** A long-lived `ip -batch -`: ip-batch mode in ip(8). Through stdbuf, because ip buffers its output into a pipe. */
+export class IpBatch {
+  readonly #options: IpBatchOptions;
+  #process: ReturnType<typeof startIp> | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+  #current: Exchange | undefined;
+
+  constructor(options: IpBatchOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Runs commands in their order; each has its own answer, and one that fails does not stop the next.
+   * @throws IpError where ip cannot be asked at all.
+   */
+  async ask(commands: readonly string[]): Promise<Answer[]> {
+    for (const command of commands) {
+      if (!/^[ -~]+$/.test(command)) throw new IpError(`not a command for ip: ${JSON.stringify(command)}`);
+    }
+    const answered = this.#queue.then(() => this.#askAll(commands));
+    this.#queue = answered.catch(() => undefined);
+    return answered;
+  }
+
+  /** Ends the process. */
+  close(): void {
+    this.#process?.kill('SIGTERM');
+    this.#process = undefined;
+  }
+
+  async #askAll(commands: readonly string[]): Promise<Answer[]> {
+    const answers: Answer[] = [];
+    while (answers.length < commands.length) {
+      const rest = commands.slice(answers.length);
+      const exchange = await this.#exchange(rest);
+      answers.push(...exchange.answers);
+      if (exchange.answers.length === rest.length) break;
+      // A wrong argument ends ip even with -force: that command has failed, those behind it are asked anew.
+      const message = exchange.complaint || (exchange.ending?.message ?? 'ip ended');
+      if (exchange.ending?.missing || exchange.complaint === '')
+        throw new IpError(`ip cannot be asked: ${message}`);
+      answers.push({ lines: [], error: message });
+    }
+    return answers;
+  }
+
+  #exchange(commands: readonly string[]): Promise<Exchange> {
+    const process = this.#start();
+    return new Promise((resolve, reject) => {
+      const exchange = new Exchange(commands, () => finish(resolve));
+      const finish = (settle: (exchange: Exchange) => void) => {
+        clearTimeout(timer);
+        this.#current = undefined;
+        settle(exchange);
+      };
+      const timer = setTimeout(() => {
+        process.kill('SIGKILL');
+        this.#process = undefined;
+        finish(() =>
+          reject(
+            new IpError(
+              `ip did not answer within ${this.#options.deadline} ms: ${commands[exchange.answers.length]}`,
+            ),
+          ),
+        );
+      }, this.#options.deadline);
+      this.#current = exchange;
+      exchange.onEnd = () => finish(resolve);
+      const text = commands.map(command => `${command}\n${mark.command}\n${mark.errorCommand}\n`).join('');
+      process.stdin.write(text, error => {
+        if (error && this.#current === exchange)
+          exchange.ending ??= { missing: false, message: error.message };
+      });
+    });
+  }
+
+  #start() {
+    if (this.#process !== undefined) return this.#process;
+    const process = startIp(this.#options);
+    this.#process = process;
+    process.stdin.on('error', () => undefined);
+    splitLines(process.stdout, line => this.#current?.takeOutput(line));
+    splitLines(process.stderr, line => this.#current?.takeError(line));
+    process.then(
+      ({ exitCode, shortMessage }) => {
+        const missing = exitCode === undefined || exitCode === 126 || exitCode === 127;
+        this.#ended(process, { missing, message: shortMessage ?? 'ip ended' });
+      },
+      (error: unknown) => this.#ended(process, { missing: true, message: String(error) }),
+    );
+    return process;
+  }
+
+  #ended(process: unknown, ending: Ending): void {
+    if (this.#process !== process) return;
+    this.#process = undefined;
+    const exchange = this.#current;
+    if (exchange === undefined) return;
+    exchange.ending = ending;
+    exchange.onEnd();
+  }
+}
+
+function startIp({ family, environment }: IpBatchOptions) {
+  const flag = family === 'inet' ? '-4' : '-6';
+  return execa('stdbuf', ['-oL', 'ip', flag, '-o', '-force', '-batch', '-'], {
+    encoding: 'utf8',
+    buffer: false,
+    stdin: 'pipe',
+    reject: false,
+    extendEnv: false,
+    env: { ...environment, LC_ALL: 'C' },
+  });
+}
+
+/** The answers to the commands of one request, as far as they have come. */
+class Exchange {
+  readonly answers: Answer[] = [];
+  /** Complaints of the command that is being answered. */
+  complaint = '';
+  ending: Ending | undefined;
+  onEnd: () => void = () => undefined;
+  readonly #commands: readonly string[];
+  readonly #whenComplete: () => void;
+  #outputs: string[][] = [[]];
+  #errors: string[] = [];
+
+  constructor(commands: readonly string[], whenComplete: () => void) {
+    this.#commands = commands;
+    this.#whenComplete = whenComplete;
+  }
+
+  takeOutput(line: string): void {
+    const output = this.#outputs.at(-1) ?? [];
+    if (mark.printed.test(line)) {
+      // A list of links has the loopback interface once itself.
+      const listsLinks = this.#commands[this.#outputs.length - 1] === 'link show';
+      if (!listsLinks || output.some(earlier => mark.printed.test(earlier))) {
+        this.#outputs.push([]);
+        this.#settle();
+        return;
+      }
+    }
+    output.push(line);
+  }
+
+  takeError(line: string): void {
+    if (line === mark.errorPrinted) {
+      this.#errors.push(this.complaint);
+      this.complaint = '';
+      this.#settle();
+    } else if (!/^Command failed -:\d+$/.test(line)) {
+      this.complaint = this.complaint === '' ? line : `${this.complaint}; ${line}`;
+    }
+  }
+
+  #settle(): void {
+    const complete = Math.min(this.#outputs.length - 1, this.#errors.length);
+    while (this.answers.length < complete) {
+      const lines = this.#outputs[this.answers.length] ?? [];
+      const error = this.#errors[this.answers.length] ?? '';
+      this.answers.push(error === '' ? { lines } : { lines, error });
+    }
+    if (this.answers.length === this.#commands.length) this.#whenComplete();
+  }
+}
+
+/** Calls back for every line of a stream. */
+export function splitLines(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {
+  let rest = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (chunk: string) => {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) onLine(line);
+  });
+  stream.on('error', () => undefined);
+}

@@ -1,0 +1,175 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { watch } from 'chokidar';
+import { getStaticTOMLValue, ParseError, parseTOML } from 'toml-eslint-parser';
+import * as v from 'valibot';
+import { type Profile, ProfileSchema } from '../core/profile.ts';
+import { isMissing, reasonOf } from '../core/reason.ts';
+
+/** A configuration that cannot be used; every fault has its file, line and key. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError';
+  readonly faults: readonly string[];
+  constructor(faults: readonly string[]) {
+    super(faults.join('; '));
+    this.faults = faults;
+  }
+}
+
+const FileSchema = v.strictObject({ link: v.optional(v.record(v.string(), v.unknown()), {}) });
+
+/**
+ * Reads `ppp-routed.toml` and `links.d/*.toml`, in the order of their names. Files that do not exist are empty.
+ * @throws ConfigurationError with every fault of every file.
+ */
+export async function loadConfiguration(directory: string): Promise<Profile[]> {
+  const faults: string[] = [];
+  const profiles: Profile[] = [];
+  const definedIn = new Map<string, string>();
+  for (const path of await configurationFiles(directory, faults)) {
+    const text = await readText(path, faults);
+    if (text === undefined) continue;
+    for (const { profile, line } of readProfiles({ text, path }, faults)) {
+      const earlier = definedIn.get(profile.name);
+      if (earlier === undefined) {
+        definedIn.set(profile.name, `${path}:${line}`);
+        profiles.push(profile);
+      } else faults.push(`${path}:${line}: link.${profile.name} is defined already in ${earlier}`);
+    }
+  }
+  if (faults.length > 0) throw new ConfigurationError(faults);
+  return profiles;
+}
+
+/** Calls back, once things have settled, after any of the files has changed. Returns how to stop. */
+export function watchConfiguration(directory: string, onChange: () => void): () => Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const watcher = watch(directory, {
+    ignoreInitial: true,
+    depth: 1,
+    ignored: (path, stats) => stats?.isFile() === true && !path.endsWith('.toml'),
+  });
+  watcher.on('all', () => {
+    clearTimeout(timer);
+    timer = setTimeout(onChange, settleTime);
+  });
+  watcher.on('error', () => undefined);
+  return async () => {
+    clearTimeout(timer);
+    await watcher.close();
+  };
+}
+
+/** An editor writes a file in several steps; milliseconds. */
+const settleTime = 100;
+
+async function configurationFiles(directory: string, faults: string[]): Promise<string[]> {
+  const more = join(directory, 'links.d');
+  let names: string[] = [];
+  try {
+    names = (await readdir(more)).filter(name => name.endsWith('.toml') && !name.startsWith('.')).sort();
+  } catch (error) {
+    if (!isMissing(error)) faults.push(`${more}: ${reasonOf(error)}`);
+  }
+  return [join(directory, 'ppp-routed.toml'), ...names.map(name => join(more, name))];
+}
+
+async function readText(path: string, faults: string[]): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (!isMissing(error)) faults.push(`${path}: cannot be read: ${reasonOf(error)}`);
+    return undefined;
+  }
+}
+
+type Syntax = ReturnType<typeof parseTOML>;
+
+function readProfiles(
+  file: { text: string; path: string },
+  faults: string[],
+): { profile: Profile; line: number }[] {
+  const { text, path } = file;
+  let syntax: Syntax;
+  try {
+    syntax = parseTOML(text);
+  } catch (error) {
+    if (!(error instanceof ParseError)) throw error;
+    faults.push(`${path}:${error.lineNumber}: not TOML: ${error.message}`);
+    return [];
+  }
+  const values = getStaticTOMLValue(syntax);
+  const lineOf = (keys: readonly unknown[]) => lineOfKey(syntax, keys);
+  const top = v.safeParse(FileSchema, values);
+  if (!top.success) {
+    for (const issue of top.issues) faults.push(sentence({ path, issue, under: [], lineOf }));
+    return [];
+  }
+  return Object.entries(top.output.link).flatMap(([name, table]) => {
+    const profile = v.safeParse(ProfileSchema, table);
+    if (profile.success) return [{ profile: { name, ...profile.output }, line: lineOf(['link', name]) }];
+    for (const issue of profile.issues) faults.push(sentence({ path, issue, under: ['link', name], lineOf }));
+    return [];
+  });
+}
+
+interface Fault {
+  path: string;
+  issue: v.BaseIssue<unknown>;
+  under: readonly string[];
+  lineOf(keys: readonly unknown[]): number;
+}
+
+function sentence({ path, issue, under, lineOf }: Fault): string {
+  const keys = [...under, ...(issue.path ?? []).map(item => item.key)];
+  const key = keys
+    .map(part => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
+    .join('')
+    .replace(/^\./, '');
+  const unknown = issue.expected === 'never';
+  return `${path}:${lineOf(keys)}: ${key}: ${unknown ? `unknown key; expected ${knownKeys(under, issue)}` : issue.message}`;
+}
+
+function knownKeys(under: readonly string[], issue: v.BaseIssue<unknown>): string {
+  if (under.length === 0) return 'tables [link.NAME]';
+  if (issue.path?.[0]?.key === 'match') return 'one of interface, ipparam, linkname, peername, call';
+  return `one of ${Object.keys(ProfileSchema.entries).join(', ')}`;
+}
+
+/** The line on which a key stands, or the nearest key above it that the file has. */
+function lineOfKey(syntax: Syntax, keys: readonly unknown[]): number {
+  let best = { depth: 0, line: 1 };
+  const seek = (node: unknown, prefix: readonly unknown[]): void => {
+    if (!isNode(node)) return;
+    const own = 'resolvedKey' in node ? (node.resolvedKey as unknown[]) : keysOf(node);
+    const here = node.type === 'TOMLTable' ? own : [...prefix, ...own];
+    const matches = here.every((key, i) => key === keys[i]);
+    if (!matches) return;
+    if (here.length > best.depth) best = { depth: here.length, line: node.loc.start.line };
+    for (const child of childrenOf(node)) seek(child, here);
+  };
+  for (const node of syntax.body[0].body) seek(node, []);
+  return best.line;
+}
+
+interface SyntaxNode {
+  type: string;
+  loc: { start: { line: number } };
+}
+
+function isNode(node: unknown): node is SyntaxNode {
+  return typeof node === 'object' && node !== null && 'type' in node && 'loc' in node;
+}
+
+function keysOf(node: SyntaxNode): unknown[] {
+  if (!('key' in node) || !isNode(node.key) || !('keys' in node.key) || !Array.isArray(node.key.keys))
+    return [];
+  return node.key.keys.map((key: { name?: unknown; value?: unknown }) => key.name ?? key.value);
+}
+
+function childrenOf(node: SyntaxNode): unknown[] {
+  if ('body' in node && Array.isArray(node.body)) return node.body;
+  if ('value' in node && isNode(node.value) && 'body' in node.value && Array.isArray(node.value.body))
+    return node.value.body;
+  return [];
+}

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
+import { link, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { isMissing, reasonOf } from '../core/reason.ts';
+import { emptyState, type State, StateSchema, savedRoute, schemaNumber } from '../core/state.ts';
+
+/** What was found on disk, and what a person should know about it. */
+export interface LoadedState {
+  state: State;
+  /** A sentence each; `warning` where something was lost or wrong. */
+  notices: { level: 'notice' | 'warning'; text: string }[];
+}
+
+/** The state cannot be written: nothing may be displaced. */
+export class StateError extends Error {
+  override readonly name = 'StateError';
+}
+
+/** `state.json` and `state.json.previous` in the state directory. */
+export class StateFile {
+  readonly #directory: string;
+  readonly #path: string;
+  readonly #previous: string;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.#path = join(directory, 'state.json');
+    this.#previous = join(directory, 'state.json.previous');
+  }
+
+  /**
+   * Reads the state of this boot. What cannot be read is passed over for the previous generation, and that for an empty
+   * state: a start from what the kernel shows. Never throws.
+   */
+  async load(bootId: string): Promise<LoadedState> {
+    const notices: LoadedState['notices'] = [];
+    for (const path of [this.#path, this.#previous]) {
+      const read = await readState(path);
+      if (read === 'missing') continue;
+      if (typeof read === 'string') {
+        notices.push({
+          level: 'warning',
+          text: `${path} ${read}; ${path === this.#path ? 'trying the generation before it' : 'starting from what the kernel shows'}`,
+        });
+        // Kept for a person to look at, and out of the way of the generation that is still good.
+        await rename(path, `${path}.rejected`).catch(() => undefined);
+        continue;
+      }
+      if (read.bootId !== bootId) {
+        notices.push({
+          level: 'notice',
+          text: `${path} is of an earlier boot and is history now: the kernel has fresh routes`,
+        });
+        return { state: emptyState(bootId), notices };
+      }
+      return { state: read, notices };
+    }
+    return { state: emptyState(bootId), notices };
+  }
+
+  /**
+   * Writes the state so that it survives the next moment's crash: temporary file, fsync, the generation before kept,
+   * rename, fsync of the directory.
+   * @throws StateError
+   */
+  async save(state: State): Promise<void> {
+    const temporary = join(this.#directory, `.state.json.${process.pid}.${randomUUID().slice(0, 8)}`);
+    try {
+      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+      const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+      try {
+        await file.writeFile(`${JSON.stringify(state, undefined, 2)}\n`);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await this.#keepPrevious();
+      await rename(temporary, this.#path);
+      const directory = await open(this.#directory, constants.O_RDONLY | constants.O_DIRECTORY);
+      try {
+        await directory.sync();
+      } finally {
+        await directory.close();
+      }
+    } catch (cause) {
+      await unlink(temporary).catch(() => undefined);
+      throw new StateError(`the state cannot be written to ${this.#path}: ${reasonOf(cause)}`, { cause });
+    }
+  }
+
+  async #keepPrevious(): Promise<void> {
+    const next = `${this.#previous}.next`;
+    await unlink(next).catch(ignoreMissing);
+    try {
+      await link(this.#path, next);
+    } catch (error) {
+      ignoreMissing(error);
+      return;
+    }
+    await rename(next, this.#previous);
+  }
+}
+
+/** The state, or what is wrong with the file. */
+async function readState(
+  path: string,
+): Promise<State | 'missing' | `cannot be read: ${string}` | `is ${string}`> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (isMissing(error)) return 'missing';
+    return `cannot be read: ${reasonOf(error)}`;
+  }
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    return 'is not JSON, or cut short';
+  }
+  if (typeof parsed === 'object' && parsed !== null && 'schema' in parsed && parsed.schema !== schemaNumber) {
+    return `is of schema ${JSON.stringify(parsed.schema)}, and this program reads ${schemaNumber}`;
+  }
+  const result = v.safeParse(StateSchema, parsed);
+  if (!result.success) {
+    const [issue] = result.issues;
+    return `is not a state: ${v.getDotPath(issue) ?? 'the whole'}: ${issue.message}`;
+  }
+  const strange = result.output.savedDefaults.find(entry => savedRoute(entry)?.dst !== 'default');
+  if (strange !== undefined) return `is not a state: ${JSON.stringify(strange.route)} is no default route`;
+  return result.output;
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!isMissing(error)) throw error;
+}
