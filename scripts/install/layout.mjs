@@ -1,0 +1,74 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+export const project = fileURLToPath(new URL('../..', import.meta.url));
+export const library = '/usr/lib/ppp-routed';
+export const configuration = '/etc/ppp-routed';
+export const units = ['ppp-routed.socket', 'ppp-routed-control.socket', 'ppp-routed.service'];
+export const unitDirectory = '/usr/lib/systemd/system';
+export const sysusers = '/usr/lib/sysusers.d/ppp-routed.conf';
+export const tmpfiles = '/usr/lib/tmpfiles.d/ppp-routed.conf';
+export const user = 'ppp-routed';
+export const actions = ['ip-up', 'ip-down', 'ipv6-up', 'ipv6-down'];
+
+/**
+ * Everything that is installed whatever the distribution, hooks under the dispatcher's names excepted: entries of
+ * { path, content, mode }, { path, link } or { path, directory }; `once` is written only where there is none.
+ */
+export function layout({ node, perl }) {
+  return [
+    ...['ppp-routed.js', 'ppp-routectl.js'].map(name => ({
+      path: `${library}/${name}`,
+      // A node that is not in the PATH of sudo, or of a service, is found all the same.
+      content: source(`dist/${name}`).replace(/^#!.*/, `#!${node}`),
+      mode: 0o755,
+    })),
+    ...readdirSync(`${project}dist`)
+      .filter(name => name.endsWith('.map'))
+      .map(name => ({ path: `${library}/${name}`, content: source(`dist/${name}`), mode: 0o644 })),
+    { path: `${library}/package.json`, content: source('dist/package.json'), mode: 0o644 },
+    { path: `${library}/notify-exec.pl`, content: source('systemd/notify-exec.pl'), mode: 0o644 },
+    ...actions.map(action => ({
+      path: `${library}/hooks/${action}`,
+      content: source(`hooks/${action}`),
+      mode: 0o755,
+    })),
+    { path: '/usr/bin/ppp-routectl', link: '../lib/ppp-routed/ppp-routectl.js' },
+    ...units.map(unit => ({
+      path: `${unitDirectory}/${unit}`,
+      content: withPrograms(source(`systemd/${unit}`), { node, perl }),
+      mode: 0o644,
+    })),
+    { path: sysusers, content: source('systemd/sysusers.conf'), mode: 0o644 },
+    { path: tmpfiles, content: source('systemd/tmpfiles.conf'), mode: 0o644 },
+    {
+      path: '/usr/lib/systemd/networkd.conf.d/ppp-routed.conf',
+      content: source('systemd/networkd.conf'),
+      mode: 0o644,
+    },
+    {
+      path: '/etc/iproute2/rt_protos.d/ppp-routed.conf',
+      content: source('systemd/rt_protos.conf'),
+      mode: 0o644,
+    },
+    { path: `${configuration}/links.d`, directory: true },
+    {
+      path: `${configuration}/ppp-routed.toml`,
+      content: source('systemd/ppp-routed.toml'),
+      mode: 0o644,
+      once: true,
+    },
+  ];
+}
+
+function source(path) {
+  return readFileSync(`${project}${path}`, 'utf8');
+}
+
+function withPrograms(unit, { node, perl }) {
+  if (perl) return unit.replace('/usr/bin/perl ', `${perl} `).replace(' /usr/bin/node ', ` ${node} `);
+  // Without perl the daemon speaks through systemd-notify, a process of its own.
+  return unit
+    .replace(/^ExecStart=.*$/m, `ExecStart=${node} ${library}/ppp-routed.js`)
+    .replace('NotifyAccess=main', 'NotifyAccess=all');
+}

@@ -1,0 +1,54 @@
+// unsetup [--root DIR]: puts the uplink back and takes away everything that setup and the service have left.
+import { existsSync } from 'node:fs';
+import { attempt, run } from './install/command.mjs';
+import { Files } from './install/files.mjs';
+import { configuration, library, units, user } from './install/layout.mjs';
+import { readOptions, requireRootAndSystemd } from './install/options.mjs';
+import { tell } from './install/trouble.mjs';
+
+const usage = `Usage: npm run unsetup [-- --root DIR]
+  --root DIR   only delete the files that setup --root DIR laid out`;
+
+await tell('unsetup', () => {
+  const { root, isStaging } = readOptions(usage);
+  if (!isStaging) {
+    requireRootAndSystemd('npm run unsetup');
+    restoreUplink();
+    stop();
+  }
+  const files = new Files(root);
+  files.deleteTree(configuration);
+  files.deleteTree('/var/lib/ppp-routed');
+  files.deleteTree('/run/ppp-routed');
+  if (!isStaging) deleteUser();
+  files.deleteAll();
+  if (!isStaging) run('systemctl', ['daemon-reload'], 'Run it by hand');
+});
+
+// While the sockets are there a dead daemon is started by this, and finds the saved routes in its state file.
+function restoreUplink() {
+  const tool = `${library}/ppp-routectl.js`;
+  if (!existsSync(tool)) return;
+  const { status, why } = attempt(process.execPath, [tool, 'restore']);
+  if (status !== 0)
+    console.warn(`unsetup: the daemon did not put the uplink back (${why}); look at \`ip route\``);
+}
+
+function stop() {
+  const known = units.filter(unit => attempt('systemctl', ['cat', unit]).status === 0);
+  if (known.length === 0) return;
+  run('systemctl', ['disable', '--quiet', '--now', ...known], 'Stop the units by hand and run unsetup again');
+  attempt('systemctl', ['reset-failed', ...known]);
+}
+
+function deleteUser() {
+  if (attempt('getent', ['passwd', user]).status === 0) {
+    console.log(`deleting user ${user}`);
+    run('userdel', [user], 'Delete the user by hand and run unsetup again');
+  }
+  // userdel takes the group along unless somebody else is in it.
+  if (attempt('getent', ['group', user]).status === 0) {
+    console.log(`deleting group ${user}`);
+    run('groupdel', [user], 'Delete the group by hand and run unsetup again');
+  }
+}
