@@ -162,3 +162,31 @@ export function familyOfStep(step: Step): Family {
 export function shellCommandOf(step: Step): string {
   return `ip ${familyOfStep(step) === 'inet6' ? '-6 ' : ''}${commandOf(step)}`;
 }
+
+/** What a step does, as the beginning of a line in the journal. The verbs: adding, deleting, restoring. */
+export function sentenceOf(step: Step): string {
+  switch (step.kind) {
+    case 'add-route':
+      return addingWords[step.purpose];
+    case 'delete-route':
+      return step.because === 'displaced'
+        ? "deleting the uplink's default, which is saved"
+        : 'deleting a route of ours that is no longer wanted';
+    case 'add-rule':
+      return 'adding a rule';
+    case 'delete-rule':
+      return 'deleting a rule of ours that is no longer wanted';
+    case 'add-proxy':
+      return 'adding a proxy neighbour';
+    case 'delete-proxy':
+      return 'deleting a proxy neighbour of ours that is no longer wanted';
+  }
+}
+
+const addingWords: Record<Purpose | 'restore', string> = {
+  default: 'adding the default over the link',
+  network: 'adding a network behind the link',
+  pin: 'adding a pin that stays on the uplink',
+  block: 'adding a block',
+  restore: "restoring the uplink's default",
+};

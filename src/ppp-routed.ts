@@ -1,0 +1,190 @@
+import { readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { createControlSocket, type Request } from './control/control-socket.ts';
+import { reasonOf } from './core/reason.ts';
+import { Daemon } from './daemon.ts';
+import { directoriesOf } from './directories.ts';
+import { createHookSocket } from './intake/hook-socket.ts';
+import { Spool } from './intake/spool.ts';
+import { IpMonitor } from './kernel/ip-monitor.ts';
+import { Kernel } from './kernel/kernel.ts';
+import { listenAt, type Place } from './listen.ts';
+import { Pace } from './pace.ts';
+import { findServers } from './servers/servers.ts';
+import { ConfigurationError, loadConfiguration, watchConfiguration } from './store/configuration.ts';
+import { StateFile } from './store/state-file.ts';
+import { activatedSockets } from './systemd/activation.ts';
+import { createJournal } from './systemd/journal.ts';
+import { createNotify } from './systemd/notify.ts';
+import { version } from './version.ts';
+
+new Command('ppp-routed')
+  .description(
+    'Decides where traffic goes when pppd brings a PPP link up or down. Started by systemd; see ppp-routectl for a look at it.',
+  )
+  .version(version)
+  .allowExcessArguments(false)
+  .parse();
+
+process.umask(0o077);
+const environment = process.env;
+const directories = directoriesOf(environment);
+const journal = createJournal(environment);
+const notify = createNotify(environment);
+
+const kernel = new Kernel({ environment, deadline: 2000 });
+const daemon = new Daemon({
+  kernel,
+  store: new StateFile(directories.state),
+  findServers,
+  journal,
+  onStatus: line => notify(`STATUS=${line}`),
+  bootId: bootId(),
+  retryAfter: 5000,
+});
+const spool = new Spool({
+  directory: join(directories.runtime, 'spool'),
+  onRejected: message => journal.warn(message),
+});
+
+const pace = new Pace({
+  quickest: 10,
+  slowest: 800,
+  calmAfter: 10_000,
+  run: () => daemon.reconcile(),
+});
+const monitor = new IpMonitor({
+  environment,
+  restartAfter: 1000,
+  onHint: () => pace.call(),
+  onTrouble: message => daemon.report('monitor', message),
+});
+
+let draining: Promise<void> | undefined;
+/** Applies what waits in the spool, in its order, before anything that comes later. */
+function drainSpool(): Promise<void> {
+  draining ??= (async () => {
+    for (let events = await spool.read(); events.length > 0; events = await spool.read()) {
+      journal.notice(
+        `applying ${events.length} event${events.length === 1 ? '' : 's'} that waited in the spool`,
+      );
+      await Promise.all(
+        events.map(async spooled => {
+          await daemon.handle(spooled.event);
+          await spool.remove(spooled);
+        }),
+      );
+    }
+  })().finally(() => {
+    draining = undefined;
+  });
+  return draining;
+}
+
+const hookSocket = createHookSocket({
+  patience: 1000,
+  most: 1024,
+  onEvent: async event => {
+    await drainSpool();
+    return daemon.handle(event);
+  },
+  onRefused: error =>
+    journal.warn(`an event was refused, nothing was changed: ${error.code} ${error.message}`),
+});
+
+const controlSocket = createControlSocket(async (request: Request): Promise<unknown> => {
+  switch (request.command) {
+    case 'status':
+      return daemon.snapshot();
+    case 'observe':
+      return { ...daemon.snapshot(), observed: await daemon.look() };
+    case 'restore':
+      return daemon.release();
+    case 'reload':
+      await reload();
+      return daemon.snapshot();
+  }
+});
+
+/** Reads the configuration; one that cannot be used leaves the last good one in force. */
+async function readConfiguration() {
+  try {
+    const profiles = await loadConfiguration(directories.configuration);
+    daemon.report('configuration', undefined);
+    return profiles;
+  } catch (error) {
+    const faults = error instanceof ConfigurationError ? error.faults : [reasonOf(error)];
+    daemon.report(
+      'configuration',
+      `the configuration is not used, the last good one stays in force: ${faults.join('; ')}`,
+    );
+    return undefined;
+  }
+}
+
+async function reload(): Promise<void> {
+  notify('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+  const profiles = await readConfiguration();
+  if (profiles !== undefined) {
+    await daemon.configure(profiles);
+    journal.notice(
+      `the configuration was read: ${profiles.length === 0 ? 'no profiles, so every link is left alone' : `profiles ${profiles.map(({ name }) => name).join(', ')}`}`,
+    );
+  }
+  notify('READY=1');
+}
+
+let stopping = false;
+/** Ends; routes stay as they are, so that a restart does not leak a tunnel's traffic. */
+async function stop(signal: string): Promise<void> {
+  if (stopping) return;
+  stopping = true;
+  notify('STOPPING=1');
+  journal.notice(
+    `stopping on ${signal}; routes stay as they are (ppp-routectl restore puts the uplink back)`,
+  );
+  hookSocket.close();
+  controlSocket.close();
+  pace.stop();
+  monitor.close();
+  await daemon.close();
+  kernel.close();
+  process.exit(0);
+}
+
+function bootId(): string {
+  const given = environment.PPP_ROUTED_BOOT_ID || readFileSync('/proc/sys/kernel/random/boot_id', 'utf8');
+  return given.trim().replaceAll('-', '');
+}
+
+function placeOf(name: 'hook' | 'control', mode: number): Place {
+  const fd = activatedSockets(environment, process.pid).get(name);
+  return fd === undefined ? { path: join(directories.runtime, `${name}.sock`), mode } : { fd };
+}
+
+async function main(): Promise<void> {
+  await mkdir(directories.runtime, { recursive: true, mode: 0o750 });
+  await spool.prepare();
+  monitor.start();
+  await daemon.start(await readConfiguration());
+  await drainSpool();
+  await listenAt(hookSocket, placeOf('hook', 0o600));
+  await listenAt(controlSocket, placeOf('control', 0o660));
+  spool.watch(() => void drainSpool());
+  watchConfiguration(directories.configuration, () => void reload());
+  // What was spooled between the first look and the watch.
+  await drainSpool();
+  notify('READY=1', `STATUS=${daemon.snapshot().status}`);
+  journal.notice(`ready: ${daemon.snapshot().status}`);
+}
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
+process.on('SIGHUP', () => void reload());
+main().catch((error: unknown) => {
+  journal.fatal(`cannot start: ${reasonOf(error)}`);
+  kernel.close();
+  monitor.close();
+  process.exit(1);
+});

@@ -1,0 +1,4 @@
+import description from '../package.json' with { type: 'json' };
+
+/** The version of this program, from package.json. */
+export const version: string = description.version;
