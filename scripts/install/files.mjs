@@ -36,13 +36,7 @@ export class Files {
   }
 
   place(entry) {
-    if (entry.directory) return this.#makeDirectory(entry.path);
-    this.#makeDirectory(dirname(entry.path));
-    if (entry.line) return this.#placeLine(entry);
-    if (entry.once && existsSync(this.#root + entry.path)) return;
-    if (entry.link ? this.#isLink(entry) : this.#isFile(entry)) return this.#record(entry.path);
-    this.#write(entry);
-    this.#record(entry.path);
+    withTrouble(`cannot write ${entry.path}`, () => this.#place(entry));
   }
 
   /** Deletes what an earlier version left under names that are not used any more. */
@@ -55,11 +49,11 @@ export class Files {
     }
     this.#writeRecord();
     const lines = new Set(entries.filter(entry => entry.line).map(entry => entry.path));
-    for (const path of scriptsWithLines) if (!lines.has(path)) this.#deleteLine(path);
+    this.#deleteLines(path => !lines.has(path));
   }
 
   deleteAll() {
-    for (const path of scriptsWithLines) this.#deleteLine(path);
+    this.#deleteLines(() => true);
     // Last made, first deleted: a directory after what is in it. The record goes last, with the directory it is in.
     const made = [...this.#made].reverse();
     const isAbove = path => `${library}/`.startsWith(`${path}/`);
@@ -72,6 +66,16 @@ export class Files {
     if (!isThere(this.#root + path)) return;
     console.log(`deleting ${path}`);
     withTrouble(`cannot delete ${path}`, () => rmSync(this.#root + path, { recursive: true, force: true }));
+  }
+
+  #place(entry) {
+    if (entry.directory) return this.#makeDirectory(entry.path);
+    this.#makeDirectory(dirname(entry.path));
+    if (entry.line) return this.#placeLine(entry);
+    if (entry.once && existsSync(this.#root + entry.path)) return;
+    if (entry.link ? this.#isLink(entry) : this.#isFile(entry)) return this.#record(entry.path);
+    this.#write(entry);
+    this.#record(entry.path);
   }
 
   #makeDirectory(path) {
@@ -101,15 +105,13 @@ export class Files {
     const full = this.#root + path;
     const making = `${full}.making`;
     console.log(`${isThere(full) ? 'changing' : 'adding'} ${path}`);
-    withTrouble(`cannot write ${path}`, () => {
-      rmSync(making, { force: true });
-      if (link) symlinkSync(link, making);
-      else {
-        writeFileSync(making, content);
-        chmodSync(making, mode);
-      }
-      renameSync(making, full);
-    });
+    rmSync(making, { force: true });
+    if (link) symlinkSync(link, making);
+    else {
+      writeFileSync(making, content);
+      chmodSync(making, mode);
+    }
+    renameSync(making, full);
     this.changed.add(path);
   }
 
@@ -118,7 +120,7 @@ export class Files {
     const full = this.#root + path;
     const script = existsSync(full) ? readFileSync(full, 'utf8') : skeleton;
     if (script.split('\n').includes(line)) return;
-    const [, shebang = '', rest] = /^(#!.*\n)?(.*)$/s.exec(script);
+    const [, shebang = '', rest] = /^(#!.*\n)?([\s\S]*)$/.exec(script);
     if (shebang && !/\b(?:sh|bash|dash|ksh|zsh)\b/.test(shebang))
       throw new Trouble({
         what: `cannot add a line to ${path}`,
@@ -127,6 +129,11 @@ export class Files {
       });
     const mode = existsSync(full) ? statSync(full).mode & 0o7777 : 0o755;
     this.#write({ path, content: `${shebang}${withoutOurLines(`${line}\n`, rest)}`, mode });
+  }
+
+  #deleteLines(isUnwanted) {
+    for (const path of scriptsWithLines)
+      if (isUnwanted(path)) withTrouble(`cannot change ${path}`, () => this.#deleteLine(path));
   }
 
   #deleteLine(path) {
