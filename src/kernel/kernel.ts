@@ -44,7 +44,13 @@ export class Kernel {
       interfaces: inet('link show').flatMap(line => parseInterface(line) ?? []),
       addresses: both(look => look('address show').flatMap(line => parseAddress(line) ?? [])),
       routes: both((look, family) =>
-        distinct([...look(routesOf), ...look(ownRoutesOf)].flatMap(line => parseRoute(line, family) ?? [])),
+        distinct([
+          ...look(routesOf).flatMap(line => parseRoute(line, family) ?? []),
+          // ip leaves out what it was asked to filter by.
+          ...look(ownRoutesOf).flatMap(
+            line => parseRoute(`${line} proto ${ownProtocol.number}`, family) ?? [],
+          ),
+        ]),
       ),
       rules: both((look, family) => look('rule show').flatMap(line => parseRule(line, family) ?? [])),
       proxyNeighbours: both((look, family) =>
