@@ -1,0 +1,39 @@
+// Makes a checkout ready: the dependencies of package-lock.json, and dist/ built from src/. Does nothing that is done.
+// Plain Node: it runs before anything is installed.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const stamp = join(root, 'node_modules/.ppp-routed-lock');
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`ppp-routed needs Node 20.19 or newer; this is ${process.versions.node}. On Debian 13: apt install nodejs npm`);
+  process.exit(1);
+}
+
+const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
+  console.error('installing the dependencies of package-lock.json …');
+  execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  writeFileSync(stamp, lock);
+}
+
+if (newest(join(root, 'src')) > oldest(join(root, 'dist')) || newest(join(root, 'package.json')) > oldest(join(root, 'dist'))) {
+  console.error('building dist/ …');
+  execFileSync(process.execPath, [join(root, 'scripts/build.mjs')], { cwd: root, stdio: 'inherit' });
+}
+
+function newest(path) {
+  const found = statSync(path);
+  if (!found.isDirectory()) return found.mtimeMs;
+  return Math.max(...readdirSync(path).map(name => newest(join(path, name))));
+}
+
+function oldest(directory) {
+  if (!existsSync(join(directory, 'ppp-routectl.js'))) return 0;
+  return Math.min(...readdirSync(directory).map(name => statSync(join(directory, name)).mtimeMs));
+}
