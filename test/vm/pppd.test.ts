@@ -7,7 +7,7 @@ const whileUp = [
   'default dev ppp0 proto ppp-routed scope link',
   '10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2',
   '192.0.2.0/24 dev up0 proto kernel scope link src 192.0.2.2',
-  '203.0.113.5 via 192.0.2.1 dev up0 proto ppp-routed',
+  '203.0.113.5 via 192.0.2.1 dev up0 proto ppp-routed src 192.0.2.2',
 ];
 
 await t.test('with real pppd', { timeout: 150_000 }, async t => {

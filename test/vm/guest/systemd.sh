@@ -85,8 +85,10 @@ links_up 0 1 2 3 4 &
 until_true 2 five_are_queued
 record 'queued' queued
 record 'spooled while queued' spooled
+record 'socket before restart' stat -c %i /run/ppp-routed/hook.sock
 systemctl restart ppp-routed
 wait
+record 'socket after restart' stat -c %i /run/ppp-routed/hook.sock
 until_true 2 five_are_ours
 record 'routes of queued events' ours
 record 'spooled after restart' spooled
