@@ -103,15 +103,18 @@ export function parseRoute(text: string, family: Family): Route | undefined {
         const features = [value];
         while (words[0] === 'ecn' || words[0] === 'tcp_usec_ts') features.push(words.shift() as string);
         route.attributes.push(`features ${features.join(' ')}`);
-      } else if (word === 'rto_min' && value === 'lock') {
-        // ip always sets the lock with rto_min and does not take the word.
-        route.attributes.push(`rto_min ${words.shift() ?? ''}`);
       } else if (lossless.has(word)) {
         const locked = value === 'lock' ? ` ${words.shift() ?? ''}` : '';
         route.attributes.push(`${word} ${value}${locked}`);
       } else {
-        route.unrestorable ??= `\`${word}\` cannot be given back to the kernel as it was`;
-        if (word === 'encap') break;
+        // How many words belong to it is not known: what follows might be read amiss.
+        route.unrestorable = `\`${word}\` cannot be given back to the kernel as it was`;
+        const rest = words.join(' ');
+        route.metric = Number(/\bmetric (\d+)/.exec(rest)?.[1] ?? route.metric);
+        route.protocol = /\bproto (\S+)/.exec(rest)?.[1] ?? route.protocol;
+        const dev = /\bdev (\S+)/.exec(rest)?.[1];
+        if (dev !== undefined) hopHere().dev = dev;
+        break;
       }
     }
   }

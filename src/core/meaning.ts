@@ -1,0 +1,190 @@
+import type { Link } from './link.ts';
+import type { Observed } from './observed.ts';
+import { ownTable } from './own-route.ts';
+import { type Family, formatPrefix, parsePrefix } from './prefix.ts';
+import { devicesOf, isDefault, isOwn, type Route } from './route.ts';
+
+/** What a route is for, as ppp-routed sees it. */
+export type Role =
+  | 'link-default'
+  | 'link-network'
+  | 'pin'
+  | 'exclude'
+  | 'block'
+  | 'leftover'
+  | 'uplink-default'
+  | 'far-end'
+  | 'lan'
+  | 'this-machine'
+  | 'foreign';
+
+export interface Meaning {
+  role: Role;
+  /** One line for a person. */
+  words: string;
+  /** The interface of the link that it has to do with. */
+  link?: string;
+}
+
+/** What the meaning of a route depends on. */
+export interface Surroundings {
+  links: readonly Link[];
+  observed: Observed;
+}
+
+/** Says what each route of an observation is for. */
+export function readMeanings({ links, observed }: Surroundings): (route: Route) => Meaning {
+  const byDevice = new Map(links.map(link => [link.interface, link]));
+  const own = new Set(observed.addresses.map(({ address }) => address));
+  const better = bestDefaults(observed);
+  const wishes = readWishes(links);
+
+  return route => {
+    const [dev] = devicesOf(route);
+    const link = dev === undefined ? undefined : byDevice.get(dev);
+    if (isOwn(route)) return meaningOfOwn(route, { link, wishes });
+    if (isDefault(route)) {
+      if (link !== undefined) return defaultOfOthers(link);
+      return { role: 'uplink-default', words: uplinkWords(route, better) };
+    }
+    if (route.type !== 'unicast')
+      return { role: 'foreign', words: `packets to ${placeOf(route)} are refused` };
+    if (own.has(route.dst))
+      return { role: 'this-machine', words: "this machine's own address: stays inside it" };
+    const wish = wishes.get(route.dst);
+    if (wish?.role === 'pin' && link === undefined) {
+      const words = `the VPN server of ${nameOf(wish.link)}, by a route of others: honoured and left`;
+      return { role: 'foreign', words, link: wish.link.interface };
+    }
+    if (link !== undefined) return meaningThroughLink(route, link);
+    return meaningOfPlain(route, dev);
+  };
+}
+
+interface Wish {
+  role: 'pin' | 'exclude' | 'link-network';
+  link: Link;
+}
+
+/** What the links' profiles ask for, by destination. */
+function readWishes(links: readonly Link[]): Map<string, Wish> {
+  const wishes = new Map<string, Wish>();
+  const add = (role: Wish['role'], link: Link, destinations: readonly string[]) => {
+    for (const destination of destinations) {
+      const prefix = parsePrefix(destination);
+      if (prefix !== undefined) wishes.set(formatPrefix(prefix), { role, link });
+    }
+  };
+  for (const link of links) {
+    add('link-network', link, link.profile?.networks ?? []);
+    add('exclude', link, link.profile?.exclude ?? []);
+    add('pin', link, link.servers);
+  }
+  return wishes;
+}
+
+function meaningOfOwn(
+  route: Route,
+  { link, wishes }: { link: Link | undefined; wishes: ReadonlyMap<string, Wish> },
+): Meaning {
+  const wish = wishes.get(route.dst);
+  if (wish?.role === 'pin' && link !== wish.link) {
+    const words = `the VPN server of ${nameOf(wish.link)}: pinned to the uplink, or the tunnel would run through itself`;
+    return { role: 'pin', words, link: wish.link.interface };
+  }
+  if (wish?.role === 'exclude' && link !== wish.link) {
+    const words = `excluded by ${nameOf(wish.link)}: stays on the uplink`;
+    return { role: 'exclude', words, link: wish.link.interface };
+  }
+  if (route.type !== 'unicast') {
+    return { role: 'block', words: 'blocked while the link is up, so that nothing leaks past the tunnel' };
+  }
+  if (link === undefined) {
+    return { role: 'leftover', words: 'a leftover of ppp-routed: swept at its next look' };
+  }
+  const about = { link: link.interface };
+  if (wish?.role === 'link-network')
+    return { role: 'link-network', words: `a network behind ${nameOf(link)}`, ...about };
+  if (route.dst === 'default') {
+    const words = `the default of ${nameOf(link)}: what no longer prefix covers goes through the tunnel`;
+    return { role: 'link-default', words, ...about };
+  }
+  const words = `a part of the default of ${nameOf(link)}: longer than the uplink's, so it wins`;
+  return { role: 'link-default', words, ...about };
+}
+
+function defaultOfOthers(link: Link): Meaning {
+  return {
+    role: 'foreign',
+    words: `a default through ${nameOf(link)} that ppp-routed did not add (pppd's defaultroute?)`,
+    link: link.interface,
+  };
+}
+
+/** The first uplink default of a family, and whether ours is asked before it. */
+interface Best {
+  uplink?: Route;
+  carrier?: string | undefined;
+}
+
+function bestDefaults({ routes }: Observed): Record<Family, Best> {
+  const best: Record<Family, Best> = { inet: {}, inet6: {} };
+  for (const route of routes) {
+    const ours = isOwn(route) && route.type === 'unicast';
+    if (ours && /^(default|0\.0\.0\.0\/1|2000::\/3)$/.test(route.dst))
+      best[route.family].carrier ??= devicesOf(route)[0];
+    else if (isDefault(route) && !ours) best[route.family].uplink ??= route;
+  }
+  return best;
+}
+
+function uplinkWords(route: Route, best: Record<Family, Best>): string {
+  const { uplink, carrier } = best[route.family];
+  const [hop] = route.nexthops;
+  const way =
+    hop?.via === undefined
+      ? `out on ${hop?.dev ?? 'its device'}`
+      : `to the gateway ${hop.via.replace('inet6 ', '')}`;
+  if (carrier !== undefined) return `the uplink's default: stands by, ${carrier} is asked first`;
+  if (route !== uplink) return 'another default of the uplink: stands by with a worse metric';
+  return `the uplink's default: what no other line covers goes ${way}`;
+}
+
+function meaningThroughLink(route: Route, link: Link): Meaning {
+  const isFarEnd = route.dst === link.inet?.remote || route.dst === link.inet6?.remote;
+  return isFarEnd || route.protocol === 'kernel'
+    ? { role: 'far-end', words: `the far end of ${nameOf(link)}`, link: link.interface }
+    : { role: 'foreign', words: `a route of others through ${nameOf(link)}`, link: link.interface };
+}
+
+function meaningOfPlain(route: Route, dev: string | undefined): Meaning {
+  if (dev === 'lo') return { role: 'this-machine', words: 'stays inside this machine' };
+  const hop = route.nexthops.find(({ via }) => via !== undefined);
+  if (hop !== undefined) {
+    const gateway = hop.via?.replace('inet6 ', '');
+    return { role: 'foreign', words: `a route of others: ${placeOf(route)} by the gateway ${gateway}` };
+  }
+  if (/^(fe80::\/64|ff00::\/8)$/.test(route.dst))
+    return { role: 'lan', words: `neighbours on ${dev}, by link-local address` };
+  if (route.protocol === 'kernel')
+    return { role: 'lan', words: `the network on ${dev}: reached directly, without a gateway` };
+  return { role: 'foreign', words: `a route of others: ${placeOf(route)} directly on ${dev}` };
+}
+
+function placeOf({ dst }: Route): string {
+  return dst === 'default'
+    ? 'every other address'
+    : dst.includes('/')
+      ? `the network ${dst}`
+      : `the host ${dst}`;
+}
+
+/** A link with the profile that it has. */
+export function nameOf(link: Pick<Link, 'interface' | 'profile'>): string {
+  return link.profile === undefined ? link.interface : `${link.interface} (${link.profile.name})`;
+}
+
+/** A table as a person knows it. */
+export function titleOf(table: string): string {
+  return table === ownTable ? `table ${ownTable}, ppp-routed's own` : `table ${table}`;
+}

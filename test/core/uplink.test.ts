@@ -1,0 +1,162 @@
+import t from 'tap';
+import type { Observed } from '../../src/core/observed.ts';
+import { parseRoute, type Route } from '../../src/core/route.ts';
+import type { SavedDefault } from '../../src/core/state.ts';
+import { foldSaved, isAdvertised, restorationOf, uplinkDefaults } from '../../src/core/uplink.ts';
+
+const lease = 'default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100';
+const other = 'default via 192.168.1.254 dev eth0 proto dhcp src 192.168.1.10 metric 100';
+const wifi = 'default via 172.16.0.1 dev wlan0 proto dhcp metric 600';
+
+function saved(...lines: string[]): SavedDefault[] {
+  return lines.map(route => ({ family: 'inet', route }));
+}
+
+function routes(...lines: string[]): Route[] {
+  return lines.map(line => parseRoute(line, 'inet') ?? (t.fail(line) as never));
+}
+
+/** A machine whose interfaces named are up, and which has 192.168.1.10. */
+function machine(...up: string[]): Observed {
+  const names = ['eth0', 'wlan0', 'ppp0'];
+  return {
+    interfaces: names.map((name, i) => ({ name, ifindex: i + 2, up: up.includes(name) })),
+    addresses: [{ dev: 'eth0', family: 'inet', address: '192.168.1.10', length: 24 }],
+    routes: [],
+    rules: [],
+    proxyNeighbours: [],
+  };
+}
+
+t.test('the saved set follows what happens while the link is up', async t => {
+  const both = machine('eth0', 'wlan0');
+  const rows: [string, SavedDefault[], string[], Observed, SavedDefault[]][] = [
+    ['nothing came back', saved(lease), [], both, saved(lease)],
+    ['the first capture keeps the order', [], [lease, wifi], both, saved(lease, wifi)],
+    ['the same lease came back', saved(lease), [lease], both, saved(lease)],
+    ['the lease changed its gateway', saved(lease), [other], both, saved(other)],
+    [
+      'DHCP now without a metric',
+      saved(lease),
+      ['default via 192.168.1.1 dev eth0 proto dhcp'],
+      both,
+      saved('default via 192.168.1.1 dev eth0 proto dhcp'),
+    ],
+    ['one of two of a metric came back', saved(lease, other), [lease], both, saved(lease, other)],
+    ['a second uplink appeared', saved(lease), [wifi], both, saved(lease, wifi)],
+    ['a better one appeared', saved(wifi), [lease], both, saved(lease, wifi)],
+    [
+      'the uplink went down',
+      saved(lease),
+      [],
+      machine('wlan0'),
+      [{ ...saved(lease)[0], lapsed: true } as SavedDefault],
+    ],
+    [
+      'it went down and came back',
+      [{ family: 'inet', route: lease, lapsed: true }],
+      [lease],
+      both,
+      saved(lease),
+    ],
+    [
+      'it went up again, but its route did not come back',
+      [{ family: 'inet', route: lease, lapsed: true }],
+      [],
+      both,
+      [{ family: 'inet', route: lease, lapsed: true }],
+    ],
+  ];
+  for (const [name, before, present, observed, after] of rows)
+    t.same(foldSaved(before, routes(...present), observed), after, name);
+});
+
+t.test('what goes back, what waits, what is given up', async t => {
+  const lapsed = (line: string): SavedDefault => ({ family: 'inet', route: line, lapsed: true });
+  const rows: [
+    string,
+    SavedDefault[],
+    string[],
+    Observed,
+    { restore?: string[]; waiting?: string[]; dropped?: string[] },
+    string[]?,
+  ][] = [
+    ['all of it', saved(lease, wifi), [], machine('eth0', 'wlan0'), { restore: [lease, wifi] }],
+    ['what is there already need not', saved(lease), [lease], machine('eth0'), {}],
+    ['its device is down, and there is no other', saved(lease), [], machine(), { waiting: [lease] }],
+    [
+      'its device is down, and there is another',
+      saved(lease, wifi),
+      [],
+      machine('wlan0'),
+      { restore: [wifi], dropped: [lease] },
+    ],
+    [
+      'roamed: the old uplink lapsed, the new one is there',
+      [lapsed(lease)],
+      [wifi],
+      machine('eth0', 'wlan0'),
+      { dropped: [lease] },
+    ],
+    [
+      'lapsed, up again, and nothing else: better than none',
+      [lapsed(lease)],
+      [],
+      machine('eth0'),
+      { restore: [lease] },
+    ],
+    [
+      'the kernel refused it, and there is no other',
+      saved(lease),
+      [],
+      machine('eth0'),
+      { waiting: [lease] },
+      [lease],
+    ],
+    [
+      'the kernel refused it, and there is another',
+      saved(lease),
+      [wifi],
+      machine('eth0', 'wlan0'),
+      { dropped: [lease] },
+      [lease],
+    ],
+  ];
+  for (const [name, entries, present, observed, wanted, refused] of rows) {
+    const found = restorationOf(entries, {
+      present: routes(...present),
+      observed,
+      refused: new Set(refused),
+    });
+    t.same(
+      {
+        restore: found.restore.map(({ line }) => line),
+        waiting: found.waiting.map(({ route }) => route),
+        dropped: found.dropped.map(({ route }) => route),
+      },
+      { restore: [], waiting: [], dropped: [], ...wanted },
+      name,
+    );
+  }
+});
+
+t.test('an uplink default is one of others that carries packets past our links', async t => {
+  const table = routes(
+    lease,
+    'default dev ppp0 scope link',
+    'default dev ppp0 proto 173 scope link',
+    'unreachable default metric 4278198272',
+    '10.0.0.0/8 via 192.168.1.1 dev eth0',
+    'default via 192.168.1.1 dev eth0 table 52',
+  );
+  const found = uplinkDefaults({ ...machine('eth0'), routes: table }, new Set(['ppp0']), 'inet');
+  t.same(
+    found.map(({ line }) => line),
+    [lease],
+  );
+  const advertised = parseRoute(
+    'default via fe80::1 dev eth0 proto ra metric 1024 expires 1799sec pref medium',
+    'inet6',
+  );
+  t.equal(advertised && isAdvertised(advertised), true);
+});

@@ -1,0 +1,326 @@
+import fc from 'fast-check';
+import t from 'tap';
+import * as v from 'valibot';
+import type { LinkEvent } from '../../src/core/event.ts';
+import { longestMatch } from '../../src/core/pin.ts';
+import { parsePrefix } from '../../src/core/prefix.ts';
+import { type Profile, ProfileSchema } from '../../src/core/profile.ts';
+import { isOwn } from '../../src/core/route.ts';
+import { emptyState, type State } from '../../src/core/state.ts';
+import { Daemon } from '../../src/daemon.ts';
+import { FakeKernel } from './fake-kernel.ts';
+
+const runs = Number(process.env.PPP_ROUTED_RUNS ?? 1000);
+const seed = process.env.PPP_ROUTED_SEED === undefined ? {} : { seed: Number(process.env.PPP_ROUTED_SEED) };
+const server = '203.0.113.5';
+const quiet = {
+  info: () => undefined,
+  notice: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+class Crash extends Error {}
+
+/** A disk that a test can make fail, and that a crash cannot take anything from. */
+class Disk {
+  state: State = emptyState('boot');
+  full = false;
+  beforeSave: () => void = () => undefined;
+  async load() {
+    return { state: structuredClone(this.state), notices: [] };
+  }
+  async save(state: State): Promise<void> {
+    this.beforeSave();
+    if (this.full) throw new Error('no space left on device');
+    this.state = structuredClone(state);
+  }
+}
+
+function profile(name: string, settings: object): Profile {
+  return { name, ...v.parse(ProfileSchema, { server, ...settings }) };
+}
+
+function event(name: LinkEvent['name'], link: string, more: Partial<LinkEvent> = {}): LinkEvent {
+  return {
+    name,
+    interface: link,
+    local: '10.99.0.2',
+    remote: '10.99.0.1',
+    ipparam: 'work',
+    pid: 7,
+    dns: [],
+    peerOptions: [],
+    ...more,
+  };
+}
+
+async function daemonOn(kernel: FakeKernel, disk: Disk, profiles: readonly Profile[]): Promise<Daemon> {
+  const daemon = new Daemon({
+    kernel,
+    store: disk,
+    findServers: async found => ({ servers: found.server === server ? [server] : [], unresolved: [] }),
+    journal: quiet,
+    onStatus: () => undefined,
+    bootId: 'boot',
+    retryAfter: 3_600_000,
+  });
+  await daemon.start(profiles);
+  return daemon;
+}
+
+const uplinks = ['eth0', 'wlan0', 'usb0'];
+
+/** A machine with uplinks and a table of anything: defaults of one metric, LANs, hosts, a better route to the server. */
+const machine = fc
+  .array(
+    fc.record({
+      dst: fc.constantFrom(
+        'default',
+        'default',
+        'default',
+        '10.0.0.0/8',
+        '192.168.1.0/24',
+        '203.0.113.0/24',
+        server,
+        '8.8.8.8',
+      ),
+      dev: fc.constantFrom(...uplinks),
+      via: fc.constantFrom('via 192.168.1.1 ', 'via 172.16.0.1 ', ''),
+      proto: fc.constantFrom('', ' proto dhcp', ' proto static'),
+      metric: fc.constantFrom('', ' metric 100', ' metric 302', ' metric 600'),
+      rest: fc.constantFrom('', ' mtu lock 1400', ' advmss 1360 initcwnd 10'),
+    }),
+    { maxLength: 8 },
+  )
+  .map(routes => {
+    const kernel = new FakeKernel();
+    kernel.interfaces = uplinks.map((name, i) => ({ name, ifindex: i + 2, up: true }));
+    for (const { dst, dev, via, proto, metric, rest } of routes)
+      kernel.add(`${dst} ${via}dev ${dev}${proto}${metric}${rest}`);
+    return kernel;
+  });
+
+const settings = fc.record({
+  'default-route': fc.constantFrom('replace', 'metric', 'half', 'none'),
+  priority: fc.integer({ min: 0, max: 2 }),
+});
+
+let nextIndex = 100;
+function plug(kernel: FakeKernel, name: string): void {
+  kernel.interfaces.push({ name, ifindex: nextIndex++, up: true });
+  kernel.add(`10.99.0.1 dev ${name} proto kernel scope link src 10.99.0.2`);
+}
+
+t.test('up and down on any table leaves it as it was, in its order, whatever the mode', async () => {
+  await fc.assert(
+    fc.asyncProperty(machine, settings, async (kernel, wish) => {
+      const before = kernel.table();
+      const daemon = await daemonOn(kernel, new Disk(), [profile('work', wish)]);
+      plug(kernel, 'ppp0');
+      const up = await daemon.handle(event('ip-up', 'ppp0'));
+      fc.pre(up.ok);
+      const down = await daemon.handle(event('ip-down', 'ppp0'));
+      kernel.remove('ppp0');
+      await daemon.reconcile();
+      await daemon.close();
+      return down.ok && sameTexts(kernel.table(), before);
+    }),
+    { numRuns: runs, ...seed },
+  );
+});
+
+t.test('while it is up, everything goes over the link and the server over the uplink', async () => {
+  await fc.assert(
+    fc.asyncProperty(machine, fc.constantFrom('replace', 'metric', 'half'), async (kernel, mode) => {
+      const uplink = longestMatch(kernel.routes, at(server));
+      const elsewhere = longestMatch(kernel.routes, at('198.51.100.77'));
+      const daemon = await daemonOn(kernel, new Disk(), [profile('work', { 'default-route': mode })]);
+      plug(kernel, 'ppp0');
+      await daemon.handle(event('ip-up', 'ppp0'));
+      await daemon.close();
+      const toServer = longestMatch(kernel.routes, at(server));
+      const toElsewhere = longestMatch(kernel.routes, at('198.51.100.77'));
+      const carried = toElsewhere?.nexthops[0]?.dev === 'ppp0';
+      const kept = uplink === undefined || toServer?.nexthops[0]?.dev === uplink.nexthops[0]?.dev;
+      return carried && kept && (elsewhere === undefined || elsewhere.dst === 'default');
+    }),
+    { numRuns: runs, ...seed },
+  );
+});
+
+t.test(
+  'no route of others is changed, but a default that is saved; and there is always a default',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(machine, settings, async (kernel, wish) => {
+        const disk = new Disk();
+        const daemon = await daemonOn(kernel, disk, [profile('work', wish)]);
+        const hadDefault = kernel.routes.some(({ dst }) => dst === 'default');
+        let broken = '';
+        kernel.beforeChange = command => {
+          if (hadDefault && !kernel.routes.some(({ dst }) => dst === 'default'))
+            broken ||= `no default before ${command}`;
+          const line = /^route del (.*)$/.exec(command)?.[1];
+          if (line === undefined || / proto 173/.test(line)) return;
+          if (!disk.state.savedDefaults.some(({ route }) => route === line))
+            broken ||= `not saved: ${command}`;
+        };
+        plug(kernel, 'ppp0');
+        await daemon.handle(event('ip-up', 'ppp0'));
+        await daemon.handle(event('ip-down', 'ppp0'));
+        await daemon.close();
+        if (broken !== '') throw new Error(broken);
+      }),
+      { numRuns: runs, ...seed },
+    );
+  },
+);
+
+t.test('killed at any boundary and started again, it ends where it would have ended', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      machine,
+      settings,
+      fc.nat(12),
+      fc.constantFrom('ip-up', 'ip-down', 'vanish'),
+      async (kernel, wish, boundary, moment) => {
+        const before = kernel.table();
+        const disk = new Disk();
+        const profiles = [profile('work', wish)];
+        let daemon = await daemonOn(kernel, disk, profiles);
+        plug(kernel, 'ppp0');
+        if (moment !== 'ip-up') await daemon.handle(event('ip-up', 'ppp0'));
+        let left = boundary;
+        const mayCrash = () => {
+          if (left-- <= 0) throw new Crash();
+        };
+        kernel.beforeChange = mayCrash;
+        disk.beforeSave = mayCrash;
+        if (moment === 'vanish') kernel.remove('ppp0');
+        if (moment === 'vanish') await daemon.reconcile();
+        else await daemon.handle(event(moment, 'ppp0'));
+        await daemon.close();
+        kernel.beforeChange = () => undefined;
+        disk.beforeSave = () => undefined;
+
+        daemon = await daemonOn(kernel, disk, profiles);
+        // The hook had no answer: the event comes again, from the spool.
+        if (moment !== 'vanish') await daemon.handle(event(moment, 'ppp0'));
+        if (moment === 'ip-up') await daemon.handle(event('ip-down', 'ppp0'));
+        kernel.remove('ppp0');
+        await daemon.reconcile();
+        await daemon.close();
+        return sameTexts(kernel.table(), before);
+      },
+    ),
+    { numRuns: runs * 2, ...seed },
+  );
+});
+
+t.test('several links in any order: the winner carries the default, and the last down restores', async () => {
+  const names = ['ppp0', 'ppp1', 'ppp2', 'ppp3'];
+  const steps = fc.array(
+    fc.record({ link: fc.constantFrom(...names), what: fc.constantFrom('up', 'down', 'vanish', 'restart') }),
+    { maxLength: 24 },
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      machine,
+      fc.array(settings, { minLength: 4, maxLength: 4 }),
+      steps,
+      async (kernel, wishes, walk) => {
+        const before = kernel.table();
+        const disk = new Disk();
+        const profiles = names.map((name, i) => profile(name, wishes[i] ?? {}));
+        let daemon = await daemonOn(kernel, disk, profiles);
+        const up: string[] = [];
+        for (const { link, what } of walk) {
+          const ipparam = { ipparam: link };
+          if (what === 'restart') {
+            await daemon.close();
+            daemon = await daemonOn(kernel, disk, profiles);
+          } else if (what === 'up') {
+            if (!up.includes(link)) plug(kernel, link);
+            if (!up.includes(link)) up.push(link);
+            await daemon.handle(event('ip-up', link, ipparam));
+          } else if (up.includes(link)) {
+            up.splice(up.indexOf(link), 1);
+            if (what === 'down') await daemon.handle(event('ip-down', link, ipparam));
+            kernel.remove(link);
+            await daemon.reconcile();
+          }
+          const carriers = up.filter(name => profiles[names.indexOf(name)]?.['default-route'] !== 'none');
+          const priority = (name: string) => profiles[names.indexOf(name)]?.priority ?? 0;
+          const best = Math.max(...carriers.map(priority));
+          const winner = carriers.filter(name => priority(name) === best).at(-1);
+          const carries = longestMatch(kernel.routes, at('198.51.100.77'))?.nexthops[0]?.dev;
+          if (winner !== undefined && carries !== winner)
+            throw new Error(`${carries} carries, not ${winner}`);
+          const displaced = carriers.some(
+            name => profiles[names.indexOf(name)]?.['default-route'] === 'replace',
+          );
+          const theirs = kernel.routes.filter(route => route.dst === 'default' && !isOwn(route)).length;
+          const had = before.filter(line => line.startsWith('inet default')).length;
+          if (theirs !== (displaced ? 0 : had))
+            throw new Error(`${theirs} uplink defaults, displaced: ${displaced}`);
+        }
+        for (const link of up) {
+          await daemon.handle(event('ip-down', link, { ipparam: link }));
+          kernel.remove(link);
+        }
+        await daemon.reconcile();
+        await daemon.close();
+        return sameTexts(kernel.table(), before);
+      },
+    ),
+    { numRuns: Math.ceil(runs / 2), ...seed },
+  );
+});
+
+t.test(
+  'a state that cannot be saved: nothing changes, the reply says so, and a later save makes it good',
+  async t => {
+    const kernel = new FakeKernel();
+    kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];
+    kernel.add('default via 192.168.1.1 dev eth0 metric 100');
+    const disk = new Disk();
+    const daemon = await daemonOn(kernel, disk, [profile('work', { 'default-route': 'replace' })]);
+    plug(kernel, 'ppp0');
+    const before = kernel.table();
+    disk.full = true;
+    t.match(await daemon.handle(event('ip-up', 'ppp0')), { ok: false, code: 'STATE' });
+    t.same(kernel.table(), before);
+    t.equal(daemon.snapshot().degraded, true);
+    disk.full = false;
+    await daemon.reconcile();
+    t.match(kernel.table(), [
+      'inet 10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2',
+      'inet 203.0.113.5 via 192.168.1.1 dev eth0 proto 173',
+      'inet default dev ppp0 proto 173',
+    ]);
+    disk.full = true;
+    t.match(
+      await daemon.handle(event('ip-down', 'ppp0')),
+      { ok: false, code: 'STATE' },
+      'the disk fills again while it is up',
+    );
+    t.same(
+      kernel.table().filter(line => line.includes('default')),
+      ['inet default via 192.168.1.1 dev eth0 metric 100'],
+      'but the uplink is back',
+    );
+    await daemon.close();
+  },
+);
+
+function at(address: string) {
+  const prefix = parsePrefix(address);
+  if (prefix === undefined) throw new Error(address);
+  return prefix;
+}
+
+function sameTexts(found: string[], wanted: string[]): boolean {
+  if (found.join('\n') === wanted.join('\n')) return true;
+  throw new Error(`the table is\n${found.join('\n')}\nand should be\n${wanted.join('\n')}`);
+}
