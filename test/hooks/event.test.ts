@@ -142,8 +142,13 @@ peer-option=pty "pptp vpn.example.com --nolaunchpppd"
     'spaces at both ends': '  x  ',
     'an option': '-n',
     'a backslash at the end': 'x\\',
-    'letters of two to four bytes': 'Űrhajó ÁÈ߿ ࠀ€퟿ 　 😀􏿿',
-    'a no-break space': 'a\u00a0b',
+    'letters of two bytes': 'Űrhajó ÁÈ',
+    'the ends of every range of UTF-8': String.fromCodePoint(
+      ...[
+        0xa0, 0xbf, 0xc0, 0x7ff, 0x800, 0xfff, 0x1000, 0xcfff, 0xd000, 0xd7ff, 0xe000, 0xefff, 0xf000, 0xfffd,
+      ],
+      ...[0x10000, 0x3ffff, 0x40000, 0xfffff, 0x100000, 0x10fffd],
+    ),
     'an equals sign': 'event=ip-down',
   };
   t.test(`${shell}: values that are left out, and named`, { buffered: true }, async t => {
@@ -232,8 +237,8 @@ peer-option=pty "pptp vpn.example.com --nolaunchpppd"
     },
     'no newline at the end': { text: 'pty "pptp vpn"', lines: ['peer-option=pty "pptp vpn"'] },
     'patterns and quotes stay': {
-      text: "pty '/*/* $(reboot) \\x'\n",
-      lines: ["peer-option=pty '/*/* $(reboot) \\x'"],
+      text: "pty /e* * '$(reboot) \\x'\n",
+      lines: ["peer-option=pty /e* * '$(reboot) \\x'"],
     },
     'five servers': { text: 'pptp_server a\n'.repeat(5), lines: Array(4).fill('peer-option=pptp_server a') },
     'a control character': { text: 'pty "pptp\x01"\n', lines: ['unusable=peer-option'] },
@@ -269,28 +274,11 @@ peer-option=pty "pptp vpn.example.com --nolaunchpppd"
         await writeFile(join(here.peers, path), 'pty x\n');
     };
     const read = ['a/b', 'a/..b', './a/b', '*'];
-    const refused = [
-      '../outside',
-      'a/../../outside',
-      'a/..',
-      '..',
-      '/etc/../etc/passwd',
-      'pipe',
-      'a',
-      'missing',
-      'a/?',
-    ];
+    const refused = ['../outside', 'a/../../outside', 'a/..', '..', '/a/b', 'pipe', 'a', 'missing', 'a/?'];
     for (const name of [...read, ...refused]) {
       const wanted = read.includes(name) ? [`call=${name}`, 'peer-option=pty x'] : [`call=${name}`];
       t.strictSame(await linesOf(t, { shell, environment: { CALL_FILE: name } }, prepare), wanted);
     }
-    const absolute = await machine(t);
-    await writeFile(join(absolute.peers, 'work'), 'pty x\n');
-    await runHook(absolute, {
-      shell,
-      environment: { PPP_ROUTED_PEERS_DIRECTORY: '', CALL_FILE: join(absolute.peers, 'work') },
-    });
-    t.notMatch((await readSpool(absolute))['0000000001'], 'peer-option');
   });
 
   // The hook finds nc and the rest itself. bash has a PATH of its own, dash and busybox have one they do not export.

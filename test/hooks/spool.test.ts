@@ -17,6 +17,7 @@ import {
   type Shell,
   shellCommand,
   shells,
+  tool,
 } from './fixtures/hook.ts';
 
 t.jobs = 4;
@@ -54,8 +55,7 @@ for (const shell of Object.keys(shells) as Shell[]) {
     `${shell}: 20 hooks at once take 20 numbers, and the next comes after all of them`,
     { buffered: true },
     async t => {
-      const here = await machine(t);
-      const ppps = Array.from({ length: 20 }, (_, index) => `ppp${100 + index}`);
+      XX = Array.from({ length: 20 }, (_, index) => `ppp${100 + index}`);
       const ended = await Promise.all(ppps.map(name => runHook(here, { shell, arguments: [name] })));
       t.ok(ended.every(({ exitCode, stderr, seconds }) => exitCode === 0 && stderr === '' && seconds < 3));
       const before = await readSpool(here);
@@ -100,6 +100,9 @@ for (const shell of Object.keys(shells) as Shell[]) {
     { buffered: true },
     async t => {
       const here = await machine(t);
+      // Slow enough that all of them want the same number, and then the same again unless they part.
+      await rm(join(here.bin, 'ln'));
+      await addProgram(here, 'ln', `/bin/sleep 0.1; exec ${tool('ln')} "$@"`);
       const spool = join(here.runtime, 'spool');
       const outside = join(here.peers, 'outside');
       await writeFile(outside, 'untouched\n');
@@ -175,7 +178,7 @@ for (const shell of Object.keys(shells) as Shell[]) {
   };
   for (const [what, prepare] of Object.entries(unusable)) {
     t.test(`${shell}: ${what} is one line in syslog`, { buffered: true }, async t => {
-      const here = await machine(t, ['timeout']);
+      const here = await machine(t, ['timeout', 'mkdir']);
       const log = await addLogger(here);
       await prepare(here);
       const { exitCode, stderr, seconds } = await runHook(here, { shell });
