@@ -118,7 +118,9 @@ export class IpBatch {
       }, this.#options.deadline);
       this.#current = exchange;
       exchange.onEnd = () => finish(resolve);
-      const text = commands.map(command => `${command}\n${mark.command}\n${mark.errorCommand}\n`).join('');
+      const text = commands
+        .map(command => `${reminderFor(command)}${command}\n${mark.command}\n${mark.errorCommand}\n`)
+        .join('');
       process.stdin.write(text, error => {
         if (error && this.#current === exchange)
           exchange.ending ??= { missing: false, message: error.message };
@@ -163,6 +165,18 @@ function startIp({ family, environment }: IpBatchOptions) {
     extendEnv: false,
     env: { ...environment, LC_ALL: 'C' },
   });
+}
+
+/**
+ * iproute2 remembers the last name of a protocol together with the last number it read, whether they belong together or
+ * not: after `proto dhcp` and `proto 173` the next `proto dhcp` is 173. Asked for another name it looks again; this
+ * question prints nothing.
+ */
+function reminderFor(command: string): string {
+  const name = / proto ([A-Za-z]\S*)/.exec(command)?.[1];
+  return name === undefined
+    ? ''
+    : `neigh show proxy protocol ${name === 'kernel' ? 'boot' : 'kernel'} dev lo\n`;
 }
 
 /** The answers to the commands of one request, as far as they have come. */
