@@ -55,7 +55,11 @@ for (const shell of Object.keys(shells) as Shell[]) {
     `${shell}: 20 hooks at once take 20 numbers, and the next comes after all of them`,
     { buffered: true },
     async t => {
-      XX = Array.from({ length: 20 }, (_, index) => `ppp${100 + index}`);
+      const here = await machine(t);
+      // Slow enough that all of them want the same number, and then the same again unless they part.
+      await rm(join(here.bin, 'ln'));
+      await addProgram(here, 'ln', `/bin/sleep 0.1; exec ${tool('ln')} "$@"`);
+      const ppps = Array.from({ length: 20 }, (_, index) => `ppp${100 + index}`);
       const ended = await Promise.all(ppps.map(name => runHook(here, { shell, arguments: [name] })));
       t.ok(ended.every(({ exitCode, stderr, seconds }) => exitCode === 0 && stderr === '' && seconds < 3));
       const before = await readSpool(here);
