@@ -25,7 +25,7 @@ const usage = `Usage: npm run setup [-- OPTION…]
 await tell('setup', () => {
   const { root, isStaging, build } = readOptions(usage);
   if (!isStaging) requireRootAndSystemd('npm run setup');
-  const programs = findPrograms();
+  const programs = isStaging ? { node: '/usr/bin/node', perl: '/usr/bin/perl' } : findPrograms();
   if (build) buildPrograms();
   requireSources();
 
@@ -37,6 +37,10 @@ await tell('setup', () => {
   files.deleteAllBut(entries);
   for (const warning of warnings) console.warn(`setup: warning: ${warning}`);
   if (isStaging) return;
+  if (!['/usr/sbin/pppd', '/usr/local/sbin/pppd'].some(path => existsSync(path)))
+    console.warn(
+      'setup: warning: pppd is not installed; run setup again when it is, so that its scripts call us',
+    );
 
   start(files.changed);
   adviseNetworkd(files.changed);

@@ -10,7 +10,10 @@ const whileUp = [
   '203.0.113.5 via 192.0.2.1 dev up0 proto ppp-routed src 192.0.2.2',
 ];
 
-await t.test('with real pppd', { timeout: 150_000 }, async t => {
+// The first run builds the guest's system.
+t.setTimeout(240_000);
+
+await t.test('with real pppd', async t => {
   const guest = await readGuest(t, { place: 'uml', script: 'pppd.sh' });
   if (!guest) return;
   const { section, lines } = guest;

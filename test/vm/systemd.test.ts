@@ -4,6 +4,9 @@ import { readGuest } from './tier.ts';
 
 const uplink = 'default via 192.0.2.1 dev up0 proto dhcp src 192.0.2.2 metric 100';
 
+// The first run builds the guest's system.
+t.setTimeout(240_000);
+
 await t.test('under systemd', async t => {
   const guest = await readGuest(t, { place: 'nspawn', script: 'systemd.sh' });
   if (!guest) return;

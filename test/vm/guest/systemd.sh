@@ -1,6 +1,6 @@
 #!/bin/bash
 # Tier c, in a guest under systemd: setup, the service's life, unsetup.
-# shellcheck source=common.sh
+# shellcheck source-path=SCRIPTDIR source=common.sh
 . /share/common.sh
 setup=/share/project/scripts/setup.mjs
 unsetup=/share/project/scripts/unsetup.mjs
