@@ -104,9 +104,6 @@ for (const shell of Object.keys(shells) as Shell[]) {
     { buffered: true },
     async t => {
       const here = await machine(t);
-      // Slow enough that all of them want the same number, and then the same again unless they part.
-      await rm(join(here.bin, 'ln'));
-      await addProgram(here, 'ln', `/bin/sleep 0.1; exec ${tool('ln')} "$@"`);
       const spool = join(here.runtime, 'spool');
       const outside = join(here.peers, 'outside');
       await writeFile(outside, 'untouched\n');
