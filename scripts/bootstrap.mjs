@@ -11,19 +11,29 @@ const stamp = join(root, 'node_modules/.ppp-routed-lock');
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
-  console.error(`ppp-routed needs Node 20.19 or newer; this is ${process.versions.node}. On Debian 13: apt install nodejs npm`);
+  console.error(
+    `ppp-routed needs Node 20.19 or newer; this is ${process.versions.node}. On Debian 13: apt install nodejs npm`,
+  );
   process.exit(1);
 }
 
-const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+const lock = createHash('sha256')
+  .update(readFileSync(join(root, 'package-lock.json')))
+  .digest('hex');
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
   console.error('installing the dependencies of package-lock.json …');
   // Not `npm ci`: it refuses a lock file made behind a registry that lacks the builds of biome and esbuild for other systems.
-  execFileSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  execFileSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   writeFileSync(stamp, lock);
 }
 
-if (newest(join(root, 'src')) > oldest(join(root, 'dist')) || newest(join(root, 'package.json')) > oldest(join(root, 'dist'))) {
+if (
+  newest(join(root, 'src')) > oldest(join(root, 'dist')) ||
+  newest(join(root, 'package.json')) > oldest(join(root, 'dist'))
+) {
   console.error('building dist/ …');
   execFileSync(process.execPath, [join(root, 'scripts/build.mjs')], { cwd: root, stdio: 'inherit' });
 }
