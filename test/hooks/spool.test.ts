@@ -226,16 +226,14 @@ for (const shell of Object.keys(shells) as Shell[]) {
         const here = await machine(t, ['timeout']);
         const log = await addLogger(here);
         const mounted = `RUN=$1; shift; ${mount} || exit 9; "$@"; echo "status $?"; ls -A "$RUN/spool"`;
-        const root = process.getuid?.() === 0;
-        const unshare = ['unshare', root ? '-m' : '-Urm', '/bin/sh', '-c', mounted, 'mounted', here.runtime];
+        const unshare = process.getuid?.() === 0 ? ['-m'] : ['-Urm'];
+        const allowed = await execa('unshare', [...unshare, 'true'], { reject: false });
+        if (allowed.failed) return t.skip(`needs root or user namespaces: ${allowed.stderr}`);
         const hook = [...shellCommand(shell), join(hooksDirectory, 'ip-up'), ...pppdArguments];
         const environment = Object.entries(hookEnvironment(here)).map(pair => pair.join('='));
-        const { stdout } = await execa(unshare[0] ?? '', [
-          ...unshare.slice(1),
-          '/usr/bin/env',
-          '-i',
-          ...environment,
-          ...hook,
+        const { stdout } = await execa('unshare', [
+          ...[...unshare, '/bin/sh', '-c', mounted, 'mounted', here.runtime],
+          ...['/usr/bin/env', '-i', ...environment, ...hook],
         ]);
         t.equal(stdout, what.includes('read-only') ? 'status 0' : 'status 0\nx');
         t.match(await log(), 'lost an ip-up event');
