@@ -276,7 +276,7 @@ export class Daemon {
     );
     this.#state = { ...this.#state, links };
     if (outcome === 'repeated') this.#options.journal.info(fields, `${about}: known already`);
-    else if (isUp) this.#options.journal.info(fields, `${about}: ${introduce(current)}`);
+    else if (isUp) this.#options.journal.info(fields, `${about}: ${introduce(current, event)}`);
     else this.#options.journal.info(fields, `${about}: putting back what it had moved`);
     return current === undefined ? applied : { ...applied, links, link: current };
   }
@@ -440,9 +440,9 @@ function refusedLines(failed: ReadonlyMap<string, StepFailure>): Set<string> {
 }
 
 /** What a new link is and what becomes of it, for the journal. */
-function introduce(link: Link | undefined): string {
+function introduce(link: Link | undefined, event: LinkEvent): string {
   if (link === undefined) return 'unknown';
-  const ends = `${link.inet?.local ?? link.inet6?.local ?? 'no address'} to ${link.inet?.remote ?? link.inet6?.remote ?? 'no address'}`;
+  const ends = `${event.local ?? 'no address'} to ${event.remote ?? 'no address'}`;
   if (link.profile !== undefined) return `${ends}, profile ${link.profile.name}`;
   const why = isOtherManagers(link)
     ? 'another manager runs it'
