@@ -1,1 +1,142 @@
-console.log('stub');
+import { lookup } from 'node:dns/promises';
+import { join } from 'node:path';
+import { Command, CommanderError } from 'commander';
+import { bootIdOf } from './boot-id.ts';
+import { CommandError, exitStatus } from './cli/command-error.ts';
+import { explain } from './cli/explain.ts';
+import { reload } from './cli/reload.ts';
+import { type RestoreRoom, restore } from './cli/restore.ts';
+import { routes } from './cli/routes.ts';
+import { type StatusOptions, status } from './cli/status.ts';
+import { createTerminal } from './cli/terminal.ts';
+import { ask, ControlError } from './control/control-client.ts';
+import type { Sight } from './core/snapshot.ts';
+import { directoriesOf } from './directories.ts';
+import { version } from './version.ts';
+
+const environment = process.env;
+const directories = directoriesOf(environment);
+const controlPath = join(directories.runtime, 'control.sock');
+const isRoot = process.geteuid?.() === 0;
+
+const room: RestoreRoom & { resolve(name: string): Promise<string[]> } = {
+  terminal: createTerminal(process.stdout, environment),
+  ask: async request => {
+    try {
+      return await ask({ path: controlPath, patience: 5000 }, request);
+    } catch (error) {
+      throw error instanceof ControlError ? commandErrorOf(error) : error;
+    }
+  },
+  resolve: async name => {
+    const found = await lookup(name, { all: true }).catch(() => []);
+    return found.map(({ address }) => address);
+  },
+  restoreOffline,
+};
+
+/** The daemon and `ip` are big: they are loaded only where there is nobody to do it. */
+async function restoreOffline(): Promise<Sight> {
+  if (!isRoot) {
+    throw new CommandError(
+      'absent',
+      `no ppp-routed answers at ${controlPath}, and without it only root can change routes`,
+      'Run: sudo ppp-routectl restore',
+    );
+  }
+  const [offline, owner, { Kernel }, { StateFile }] = await Promise.all([
+    import('./cli/offline.ts'),
+    import('./cli/owner.ts'),
+    import('./kernel/kernel.ts'),
+    import('./store/state-file.ts'),
+  ]);
+  const kernel = new Kernel({ environment, deadline: 2000 });
+  try {
+    return await offline.restoreOffline({
+      kernel,
+      store: owner.asOwnerOf(directories.state, new StateFile(directories.state)),
+      bootId: bootIdOf(environment),
+      print: room.terminal.print,
+    });
+  } finally {
+    kernel.close();
+  }
+}
+
+function commandErrorOf({ code, message }: ControlError): CommandError {
+  switch (code) {
+    case 'absent':
+      return new CommandError('absent', message, 'Start it: systemctl start ppp-routed');
+    case 'denied':
+      return new CommandError('denied', message, 'Use sudo, or have root put you into the group ppp-routed');
+    case 'late':
+      return new CommandError(
+        'trouble',
+        message,
+        'It hangs. Restart it, routes stay: systemctl restart ppp-routed',
+      );
+    case 'broken':
+      return new CommandError('trouble', message, 'See what it says: journalctl -u ppp-routed');
+    case 'refused':
+      return new CommandError(
+        'trouble',
+        `ppp-routed could not do it: ${message}`,
+        'See: journalctl -u ppp-routed',
+      );
+  }
+}
+
+const program = new Command('ppp-routectl')
+  .description('Shows and steers what ppp-routed does with the routes of PPP links.')
+  .version(version)
+  .exitOverride()
+  .allowExcessArguments(false)
+  .addHelpText('after', '\nExit status: 0 fine, 1 trouble found, 2 usage, 3 no daemon.');
+
+const json = ['--json', 'for programs'] as const;
+const run = async (result: Promise<number>) => {
+  process.exitCode = await result;
+};
+
+program
+  .command('status')
+  .description('what holds now: the links, what is saved, what is wrong')
+  .option(...json)
+  .option('-w, --watch', 'print it anew whenever it changes')
+  .action((options: StatusOptions) => run(status(room, options)));
+program
+  .command('routes')
+  .description('the route tables, each line with what it means')
+  .option(...json)
+  .action((options: { json?: boolean }) => run(routes(room, options)));
+program
+  .command('explain')
+  .description('which route carries an address, and why')
+  .argument('<address>', 'an address, or a host name: then each of its addresses')
+  .option(...json)
+  .action((destination: string, options: { json?: boolean }) =>
+    run(explain(room, { destination, ...options })),
+  );
+program
+  .command('restore')
+  .description('put the uplink back now, also without a daemon')
+  .action(() => run(restore(room)));
+program
+  .command('reload')
+  .description('read the configuration now')
+  .action(() => run(reload(room)));
+
+// `ppp-routectl routes | head` is no fault.
+process.stdout.on('error', () => process.exit());
+process.on('SIGINT', () => process.exit());
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError)
+    process.exitCode = error.exitCode === 0 ? exitStatus.fine : exitStatus.usage;
+  else if (error instanceof CommandError) {
+    console.error(`ppp-routectl: ${error.message}\n  ${error.advice}`);
+    process.exitCode = error.exitStatus;
+  } else throw error;
+}

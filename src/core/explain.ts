@@ -1,46 +1,24 @@
-import { type Candidate, findLocal, type LocalMatch, lookUp, whyNot } from './lookup.ts';
-import type { Observed, Rule } from './observed.ts';
-import { ownTable } from './own-route.ts';
-import type { Family, Prefix } from './prefix.ts';
+import type { LocalMatch } from './lookup.ts';
+import type { Observed } from './observed.ts';
+import { covers, type Family, type Prefix, parsePrefix } from './prefix.ts';
 import type { Route } from './route.ts';
 import { type ReadRule, readRule } from './rule.ts';
+import { type Step, searchTable, searchTheRest } from './search.ts';
 
 /**
- * Where packets to an address go. `delivered`: to this machine or to everybody on a network, no route is asked.
- * `refused`: a route or rule says no. `lost`: no route leads there.
+ * Where packets to an address go. `delivered`: to this machine or to everybody on a network. `refused`: a route or a rule
+ * says no. `lost`: no route leads there.
  */
 export type Verdict = 'routed' | 'delivered' | 'refused' | 'lost';
-
-/** A route that covers the address, and why it does not carry it; the one that does has no `because`. */
-export interface Contender {
-  route: Route;
-  because?: string;
-}
-
-/** One rule that was looked at, in the order of their priorities. */
-export interface Step {
-  rule: Rule;
-  outcome:
-    | 'chosen'
-    | 'no match'
-    | 'suppressed'
-    | 'thrown'
-    | 'not for it'
-    | 'not read'
-    | 'not asked'
-    | 'jumped';
-  /** The outcome as the end of a sentence. */
-  says: string;
-  contenders: Contender[];
-}
 
 export interface Explanation {
   verdict: Verdict;
   /** The route that carries or refuses it. */
   route?: Route;
   local?: LocalMatch;
+  /** The rules, in the order in which they are asked. */
   steps: Step[];
-  /** Why it may go another way after all: tables that are not read, rules for particular packets. */
+  /** Why it may go another way after all, in sentences. */
   doubts: string[];
 }
 
@@ -49,198 +27,67 @@ export interface Explanation {
  * in each table the longest prefix, then the metric, then the order (ip-rule(8), ip-route(8)).
  */
 export function explain(destination: Prefix, observed: Observed): Explanation {
-  const explanation: Explanation = { verdict: 'lost', steps: [], doubts: [] };
+  const search = { destination, observed };
+  const steps: Step[] = [];
+  const doubts = doubtsAbout(destination);
   const rules = rulesOf(observed, destination.family);
   for (let at = 0; at < rules.length; at++) {
     const read = rules[at];
     if (read === undefined) break;
-    const { rule, action, conditions } = read;
+    const { rule, action } = read;
+    const note = (outcome: Step['outcome'], says: string) =>
+      steps.push({ rule, outcome, says, contenders: [] });
     if (!read.appliesTo(destination)) {
-      if (conditions.length > 0 && read.mayApplyTo(destination)) explanation.doubts.push(doubtAbout(read));
-      else
-        explanation.steps.push({
-          rule,
-          outcome: 'not for it',
-          says: 'is for other destinations',
-          contenders: [],
-        });
-      continue;
-    }
-    switch (action.kind) {
-      case 'pass':
-        continue;
-      case 'refuse':
-        explanation.steps.push({
-          rule,
-          outcome: 'chosen',
-          says: `refuses it: ${action.how}`,
-          contenders: [],
-        });
-        return { ...explanation, verdict: 'refused' };
-      case 'goto': {
-        explanation.steps.push({
-          rule,
-          outcome: 'jumped',
-          says: `goes on at ${action.priority}`,
-          contenders: [],
-        });
-        const target = rules.findIndex((later, i) => i > at && later.rule.priority >= action.priority);
-        at = (target < 0 ? rules.length : target) - 1;
-        continue;
-      }
-      case 'lookup': {
-        const found = lookIn(action, { rule, destination, observed });
-        if (found.doubt !== undefined) explanation.doubts.push(found.doubt);
-        if (found.step !== undefined) explanation.steps.push(found.step);
-        if (found.local !== undefined) return { ...explanation, verdict: 'delivered', local: found.local };
-        if (found.route !== undefined) {
-          explanation.steps.push(
-            ...runnersUp(rules.slice(at + 1), { destination, observed, steps: explanation.steps }),
-          );
-          return {
-            ...explanation,
-            verdict: found.route.type === 'unicast' ? 'routed' : 'refused',
-            route: found.route,
-          };
-        }
+      if (read.conditions.length > 0 && read.mayApplyTo(destination)) doubts.push(doubtOf(read));
+      else note('not for it', 'is for other destinations');
+    } else if (action.kind === 'refuse') {
+      note('chosen', `refuses it: ${action.how}`);
+      return { verdict: 'refused', steps, doubts };
+    } else if (action.kind === 'goto') {
+      note('jumped', `goes on at rule ${action.priority}`);
+      const target = rules.findIndex((later, i) => i > at && later.rule.priority >= action.priority);
+      at = (target < 0 ? rules.length : target) - 1;
+    } else if (action.kind === 'lookup') {
+      const { step, route, local, doubt } = searchTable(rule, action, search);
+      steps.push(step);
+      if (doubt !== undefined) doubts.push(doubt);
+      if (local !== undefined) return { verdict: 'delivered', local, steps, doubts };
+      if (route !== undefined) {
+        steps.push(...searchTheRest(rules.slice(at + 1), { ...search, steps }));
+        return { verdict: route.type === 'unicast' ? 'routed' : 'refused', route, steps, doubts };
       }
     }
   }
-  return explanation;
+  return { verdict: 'lost', steps, doubts };
 }
 
-/** A kernel without policy routing asks these three. */
+/** A kernel without policy routing asks these two tables. */
 const builtIn = [
   { priority: 0, selector: 'from all lookup local' },
   { priority: 32766, selector: 'from all lookup main' },
 ];
 
 function rulesOf(observed: Observed, family: Family): ReadRule[] {
-  const own = observed.rules.filter(rule => rule.family === family);
-  const rules = own.length > 0 ? own : builtIn.map(rule => ({ ...rule, family, protocol: 'kernel' }));
-  return rules.toSorted((a, b) => a.priority - b.priority).map(readRule);
+  const present = observed.rules.filter(rule => rule.family === family);
+  const rules = present.length > 0 ? present : builtIn.map(rule => ({ ...rule, family, protocol: 'kernel' }));
+  return (
+    rules
+      // Table `default` is empty unless somebody fills it by hand, and asked only when nothing else leads anywhere.
+      .filter(({ selector }) => selector !== 'from all lookup default')
+      .toSorted((a, b) => a.priority - b.priority)
+      .map(readRule)
+  );
 }
 
-function doubtAbout({ rule, conditions }: ReadRule): string {
-  return `rule ${rule.priority} (${rule.selector}) may send some packets another way: those with ${conditions.join(', ')}`;
+/** Addresses that mean something only on one network: RFC 4291 2.5.6 and 2.7, RFC 1112. */
+const scoped = ['fe80::/10', 'ff00::/8', '224.0.0.0/4'].flatMap(text => parsePrefix(text) ?? []);
+
+function doubtsAbout(destination: Prefix): string[] {
+  return scoped.some(outer => covers({ outer, inner: destination }))
+    ? ['for a link-local or multicast address the program that sends may choose another interface']
+    : [];
 }
 
-interface Search {
-  rule: Rule;
-  destination: Prefix;
-  observed: Observed;
-}
-
-interface Found {
-  step?: Step;
-  route?: Route;
-  local?: LocalMatch;
-  doubt?: string;
-}
-
-function lookIn(
-  action: { table: string; suppress?: number },
-  { rule, destination, observed }: Search,
-): Found {
-  const { table, suppress } = action;
-  if (table === 'local' || table === '255') {
-    const local = findLocal(observed, destination);
-    return local === undefined
-      ? { step: { rule, outcome: 'no match', says: 'is not an address of this machine', contenders: [] } }
-      : { step: { rule, outcome: 'chosen', says: localWords[local.kind](local.dev), contenders: [] }, local };
-  }
-  // Empty unless somebody fills it by hand; asked only when nothing else leads anywhere.
-  if (table === 'default' || table === '253') return {};
-  if (!isRead(table)) {
-    const doubt = `rule ${rule.priority} asks table ${table} first, which ppp-routed does not read: \`ip route get\` tells`;
-    return {
-      step: {
-        rule,
-        outcome: 'not read',
-        says: `asks table ${table}, which is not read here`,
-        contenders: [],
-      },
-      doubt,
-    };
-  }
-  const candidates = lookUp(routesIn(table, observed), destination);
-  const [best] = candidates;
-  if (best === undefined) {
-    return { step: { rule, outcome: 'no match', says: `finds nothing in table ${table}`, contenders: [] } };
-  }
-  if (best.route.type === 'throw') {
-    const contenders = contend(candidates, 'a throw route ends the search of this table');
-    return {
-      step: { rule, outcome: 'thrown', says: `is sent on by a throw route of table ${table}`, contenders },
-    };
-  }
-  // The kernel gives up a result of that length or less; a refusal is no result to it (fib_rules_lookup()).
-  if (suppress !== undefined && best.length <= suppress && best.route.type === 'unicast') {
-    const says = `finds nothing in table ${table} that is longer than /${suppress}`;
-    const contenders = contend(
-      candidates,
-      `passed over: this rule takes no prefix of /${suppress} or shorter`,
-    );
-    return { step: { rule, outcome: 'suppressed', says, contenders } };
-  }
-  const step: Step = {
-    rule,
-    outcome: 'chosen',
-    says: `finds it in table ${table}`,
-    contenders: contend(candidates),
-  };
-  return { step, route: best.route };
-}
-
-const localWords: Record<LocalMatch['kind'], (dev: string) => string> = {
-  own: dev => `is an address of this machine, on ${dev}`,
-  broadcast: dev => `is the broadcast address of the network on ${dev}`,
-  multicast: () => 'is a multicast address: the program that sends chooses the interface',
-};
-
-/** Routes in tables behind the rule that decided: they are not asked any more. */
-function runnersUp(
-  rest: readonly ReadRule[],
-  { destination, observed, steps }: Omit<Search, 'rule'> & { steps: readonly Step[] },
-): Step[] {
-  const seen = new Set(steps.flatMap(({ contenders }) => contenders.map(({ route }) => route)));
-  return rest.flatMap(read => {
-    const { rule, action } = read;
-    if (action.kind !== 'lookup' || !isRead(action.table) || !read.appliesTo(destination)) return [];
-    const unseen = lookUp(routesIn(action.table, observed), destination).filter(
-      ({ route }) => !seen.has(route),
-    );
-    for (const { route } of unseen) seen.add(route);
-    const contenders = unseen.map(({ route }) => ({
-      route,
-      because: `not asked: rule ${decisive(steps)} has decided`,
-    }));
-    return unseen.length === 0
-      ? []
-      : [{ rule, outcome: 'not asked', says: 'is not asked any more', contenders }];
-  });
-}
-
-function decisive(steps: readonly Step[]): number | undefined {
-  return steps.at(-1)?.rule.priority;
-}
-
-/** The candidates with the reasons why they lose; `all`: the reason why the best of them loses too. */
-function contend(candidates: readonly Candidate[], all?: string): Contender[] {
-  const [winner] = candidates;
-  return candidates.map(candidate => {
-    if (candidate !== winner && winner !== undefined)
-      return { route: candidate.route, because: whyNot({ loser: candidate, winner }) };
-    return all === undefined ? { route: candidate.route } : { route: candidate.route, because: all };
-  });
-}
-
-/** Tables that an observation has whole. */
-function isRead(table: string): boolean {
-  return table === 'main' || table === '254' || table === ownTable;
-}
-
-function routesIn(table: string, observed: Observed): Route[] {
-  const name = table === '254' ? 'main' : table;
-  return observed.routes.filter(route => route.table === name);
+function doubtOf({ rule, conditions }: ReadRule): string {
+  return `rule ${rule.priority} (${rule.selector}) is for some packets only, those with ${conditions.join(', ')}`;
 }

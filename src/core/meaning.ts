@@ -1,5 +1,5 @@
 import type { Link } from './link.ts';
-import type { Observed } from './observed.ts';
+import type { Observed, Rule } from './observed.ts';
 import { ownTable } from './own-route.ts';
 import { type Family, formatPrefix, parsePrefix } from './prefix.ts';
 import { devicesOf, isDefault, isOwn, type Route } from './route.ts';
@@ -187,4 +187,12 @@ export function nameOf(link: Pick<Link, 'interface' | 'profile'>): string {
 /** A table as a person knows it. */
 export function titleOf(table: string): string {
   return table === ownTable ? `table ${ownTable}, ppp-routed's own` : `table ${table}`;
+}
+
+/** What a rule of ours is for. */
+export function wordsOfRule({ selector }: Rule): string {
+  if (selector.includes(' suppress_prefixlength 0')) return 'the main table first, for all but its default';
+  if (selector.startsWith('from all to '))
+    return 'the VPN server or an excluded network: never into the tunnel';
+  return "what is left goes by the link's own table";
 }
