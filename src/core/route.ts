@@ -45,7 +45,7 @@ const passing = new Set(
 );
 /** Attributes of one value that `ip route add` takes in the very words in which `ip route show` prints them. */
 const lossless = new Set(
-  'scope mtu advmss window rtt rttvar cwnd initcwnd initrwnd hoplimit ssthresh reordering realm congctl quickack pref fastopen_no_cookie'.split(
+  'scope mtu advmss window rtt rttvar cwnd initcwnd initrwnd hoplimit ssthresh reordering realm realms congctl quickack pref fastopen_no_cookie'.split(
     ' ',
   ),
 );
