@@ -125,12 +125,22 @@ export class Lab {
       await this.ip(`address add ${address}${address.includes(':') ? ' nodad' : ''}`);
     }
     for (const command of commands) await this.ip(command);
-    await this.#addMissing('-4', linesOf(routes));
-    await this.#addMissing('-6', linesOf(routes6));
+    await this.addRoutes(routes);
+    await this.addRoutes(routes6, '-6');
     await this.shows(routes, 'the table to begin with');
+    if (routes6 !== '') await this.shows6(routes6, 'the IPv6 table to begin with');
     this.before = await this.table();
     await this.write('etc/ppp-routed.toml', machine.profiles ?? replaceProfile);
     if (machine.daemon !== false) await this.startDaemon();
+  }
+
+  /** Hands every line of `ip route` that is not there yet to `ip route`. */
+  async addRoutes(routes: string, family: '-4' | '-6' = '-4'): Promise<void> {
+    const here = await this.lines(`${family} route`);
+    for (const line of wholeRoutes(linesOf(routes)).filter(line => !here.includes(line))) {
+      // Two of one metric are made by `append`; for all others it is the same as `add`.
+      await this.ip(`${family} route ${family === '-4' ? 'append' : 'add'} ${line}`);
+    }
   }
 
   /** A network card with a cable in it. The far end has no IPv6: nothing of it shows in a table, sooner or later. */
@@ -181,7 +191,23 @@ export class Lab {
 
   /** `ip route` prints these lines now. */
   async shows(routes: string, because = 'ip route'): Promise<void> {
-    this.#t.same(await this.lines(), linesOf(routes), because);
+    await this.prints('route', routes, because);
+  }
+
+  /** `ip -6 route` prints these lines now. */
+  async shows6(routes: string, because = 'ip -6 route'): Promise<void> {
+    await this.prints('-6 route', routes, because);
+  }
+
+  /** `ip` with these words prints these lines now. */
+  async prints(words: string, lines: string, because = `ip ${words}`): Promise<void> {
+    this.#t.same(await this.lines(words), linesOf(lines), because);
+  }
+
+  /** The device that a packet to this address would leave by. */
+  async deviceTo(address: string): Promise<string> {
+    const family = address.includes(':') ? '-6' : '-4';
+    return deviceOf(await this.ip(`${family} route get ${address}`));
   }
 
   /** `ip route` comes to print these lines, within so many milliseconds. */
@@ -368,14 +394,6 @@ export class Lab {
     });
   }
 
-  async #addMissing(family: '-4' | '-6', wanted: string[]): Promise<void> {
-    const here = await this.lines(`${family} route`);
-    for (const line of wanted.filter(line => !here.includes(line))) {
-      // Two of one metric are made by `append`; for all others it is `add`.
-      await this.ip(`${family} route ${family === '-4' ? 'append' : 'add'} ${line}`);
-    }
-  }
-
   async #close(): Promise<void> {
     if (!this.#t.passing()) this.#t.comment(`the journal:\n${this.#log}`);
     await this.stopDaemon();
@@ -418,6 +436,11 @@ export function linesOf(text: string): string[] {
     .split('\n')
     .map(line => line.trim().replace(' proto ppp-routed', ' proto 173'))
     .filter(line => line !== '');
+}
+
+/** `ip route` gives every nexthop of several a line of its own. */
+function wholeRoutes(lines: string[]): string[] {
+  return lines.join('\n').replaceAll('\nnexthop', ' nexthop').split('\n').filter(Boolean);
 }
 
 function deviceOf(address: string): string {
