@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Decision, decide } from './core/decide.ts';
+import { families } from './core/demand.ts';
 import type { LinkEvent } from './core/event.ts';
 import { type Applied, applyEvent, dropVanished, type Link } from './core/link.ts';
 import type { Observed } from './core/observed.ts';
@@ -8,18 +9,21 @@ import { isOtherManagers, type Profile, profileFor } from './core/profile.ts';
 import { reasonOf } from './core/reason.ts';
 import { emptyState, type State } from './core/state.ts';
 import { linkLine, statusLine } from './core/status.ts';
+import { uplinkDefaults } from './core/uplink.ts';
 
 /*
  * INVARIANTS
  * 1. One reconcile at a time. Events that come meanwhile wait and share the next one, in the order they came.
  * 2. Events of one interface are taken one after the other, also while a server's name is being looked up.
  * 3. No route of others is deleted before the state that can bring it back is on disk.
- * 4. What the kernel shows decides; what is remembered only says which links are ours and what was displaced.
+ * 4. The state changes in a reconcile only; what else wants to change it waits in #amendments.
+ * 5. What the kernel shows decides; what is remembered only says which links are ours and what was displaced.
  */
 
 /** The kernel's routes. */
 export interface Kernel {
-  observe(): Promise<Observed>;
+  /** `forwarding`: also ask which interfaces forward. */
+  observe(questions: { forwarding: boolean }): Promise<Observed>;
   apply(steps: readonly Step[]): Promise<{ step: Step; error?: string; skipped?: boolean }[]>;
 }
 
@@ -100,12 +104,16 @@ export class Daemon {
   #observed: Observed | undefined;
   #running: Promise<boolean> | undefined;
   #again = false;
+  /** Changes of the links from outside of the events, which the next reconcile takes in. */
+  readonly #amendments: ((links: Link[]) => Link[])[] = [];
+  #uplinks: string | undefined;
   /** How many steps have been taken. */
   #changes = 0;
   #failures: StepFailure[] = [];
   #retry: NodeJS.Timeout | undefined;
   #status = '';
-  #troublesSaid = new Set<string>();
+  /** Troubles and warnings that hold and have been told. */
+  #said = new Set<string>();
 
   constructor(options: DaemonOptions) {
     this.#options = options;
@@ -167,7 +175,10 @@ export class Daemon {
       {},
       'restoring the uplink, as the administrator asked; links that are up are left alone until they come up anew',
     );
-    this.#state = { ...this.#state, links: this.#state.links.map(link => ({ ...link, released: true })) };
+    const links = this.#state.links
+      .filter(link => link.lost !== true)
+      .map(link => ({ ...link, released: true }));
+    this.#state = { ...this.#state, links };
     await this.reconcile();
     return this.snapshot();
   }
@@ -236,11 +247,12 @@ export class Daemon {
       this.#tell();
     }
     this.#scheduleRetry();
+    this.#followUplinks();
     return this.#changes > before;
   }
 
   async #reconcileOnce(batch: readonly Pending[]): Promise<void> {
-    const observed = await this.#options.kernel.observe();
+    const observed = await this.#observe();
     const { links, vanished } = dropVanished(this.#state.links, observed.interfaces);
     for (const link of vanished) {
       this.#options.journal.info(
@@ -248,13 +260,19 @@ export class Daemon {
         `${link.profile?.name ?? 'unmanaged'}: ${link.interface} is gone; treating it as down`,
       );
     }
-    this.#state = { ...this.#state, links };
+    const amended = this.#amendments.splice(0).reduce((current, amend) => amend(current), links);
+    this.#state = { ...this.#state, links: amended };
     const applied = batch.map(pending => this.#absorb(pending, observed));
     await this.#settle(observed);
     batch.forEach((pending, i) => {
       const result = applied[i];
       if (result !== undefined) pending.answer(this.#replyTo(result));
     });
+  }
+
+  #observe(): Promise<Observed> {
+    const forwarding = this.#state.links.some(link => (link.profile?.['proxy-arp'] ?? 'off') !== 'off');
+    return this.#options.kernel.observe({ forwarding });
   }
 
   /** One event into the state. */
@@ -271,12 +289,17 @@ export class Daemon {
     const current: Link | undefined = isUp
       ? { ...link, ...(this.#profiles === undefined ? {} : { profile }), ...servers }
       : link;
-    const links = applied.links.map(candidate =>
-      isUp && candidate === link && current !== undefined ? current : candidate,
-    );
+    const links = applied.links
+      .map(candidate => (isUp && candidate === link && current !== undefined ? current : candidate))
+      // It returned: what was dark since it was lost is over.
+      .filter(
+        candidate => !isUp || candidate.lost !== true || candidate.profile?.name !== current?.profile?.name,
+      );
     this.#state = { ...this.#state, links };
     if (outcome === 'repeated') this.#options.journal.info(fields, `${about}: known already`);
     else if (isUp) this.#options.journal.info(fields, `${about}: ${introduce(current, event)}`);
+    else if (link?.profile === undefined)
+      this.#options.journal.info(fields, `${about}: it was left alone, nothing to put back`);
     else this.#options.journal.info(fields, `${about}: putting back what it had moved`);
     return current === undefined ? applied : { ...applied, links, link: current };
   }
@@ -301,7 +324,7 @@ export class Daemon {
       const steps = possible.filter(step => !failed.has(shellCommandOf(step)));
       if (steps.length === 0) break;
       for (const failure of await this.#apply(steps)) failed.set(shellCommandOf(failure.step), failure);
-      observed = await this.#options.kernel.observe();
+      observed = await this.#observe();
       this.#observed = observed;
     }
     this.#failures = [...failed.values()];
@@ -377,10 +400,9 @@ export class Daemon {
 
   /** Says what changed: troubles that are new, and the status line. */
   #tell(): void {
-    const troubles = this.#decision?.troubles ?? [];
-    for (const trouble of troubles)
-      if (!this.#troublesSaid.has(trouble)) this.#options.journal.warn({}, trouble);
-    this.#troublesSaid = new Set(troubles);
+    const sayings = [...(this.#decision?.troubles ?? []), ...(this.#decision?.warnings ?? [])];
+    for (const saying of sayings) if (!this.#said.has(saying)) this.#options.journal.warn({}, saying);
+    this.#said = new Set(sayings);
     const status = statusLine(this.#state.links, this.#decision, this.#troubles());
     if (status === this.#status) return;
     this.#status = status;
@@ -409,23 +431,52 @@ export class Daemon {
     await this.reconcile();
   }
 
-  /** Gives links another profile and looks their servers up; a link that has gone meanwhile is left out. */
+  /** Another uplink may know another address of a server's name. Looked up in the background: the pins there are hold. */
+  #followUplinks(): void {
+    const uplinks = uplinksOf(this.#decision, this.#observed);
+    const moved = uplinks !== this.#uplinks && this.#uplinks !== undefined && uplinks !== '';
+    this.#uplinks = uplinks;
+    if (!moved) return;
+    void this.#refreshLinks(link =>
+      link.profile !== undefined && link.lost !== true ? { profile: link.profile } : undefined,
+    ).then(() => this.reconcile());
+  }
+
+  /** Gives links another profile and looks their servers up, for the next reconcile to take in. */
   async #refreshLinks(change: (link: Link) => { profile: Profile | undefined } | undefined): Promise<void> {
     const changes = await Promise.all(
       this.#state.links.map(async link => {
         const changed = change(link);
         if (changed === undefined) return undefined;
         const { profile } = changed;
-        const servers = profile === undefined ? noServers : await this.#options.findServers(profile, link);
-        return { ifindex: link.ifindex, profile, ...servers };
+        const found = profile === undefined ? noServers : await this.#options.findServers(profile, link);
+        // Better the address of before than none, while the same profile holds.
+        const keep =
+          found.servers.length === 0 &&
+          found.unresolved.length > 0 &&
+          isDeepStrictEqual(profile, link.profile);
+        return { order: link.order, profile, ...found, ...(keep ? { servers: link.servers } : {}) };
       }),
     );
-    const links = this.#state.links.map(link => ({
-      ...link,
-      ...changes.find(changed => changed?.ifindex === link.ifindex),
-    }));
-    this.#state = { ...this.#state, links };
+    this.#amendments.push(links =>
+      links
+        .map(link => ({ ...link, ...changes.find(changed => changed?.order === link.order) }))
+        .filter(link => link.lost !== true || link.profile?.['on-loss'] === 'block'),
+    );
   }
+}
+
+/** The defaults that lead past our links, those that are displaced included, in one text to compare. */
+function uplinksOf(decision: Decision | undefined, observed: Observed | undefined): string | undefined {
+  if (decision === undefined || observed === undefined) return undefined;
+  const present = families.flatMap(family =>
+    uplinkDefaults(observed, decision.demand.managedDevices, family),
+  );
+  const lines = [
+    ...present.map(({ line }) => line),
+    ...decision.state.savedDefaults.map(({ route }) => route),
+  ];
+  return [...new Set(lines)].sort().join('\n');
 }
 
 interface StepFailure {

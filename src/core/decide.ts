@@ -2,6 +2,8 @@ import { type Demand, demandOf, families } from './demand.ts';
 import type { Observed } from './observed.ts';
 import { pinsOf } from './pin.ts';
 import { planSteps, type Step, type Wanted } from './plan.ts';
+import { proxyNeighboursOf } from './proxy-neighbour.ts';
+import { devicesOf } from './route.ts';
 import { type SavedDefault, type State, savedRoute } from './state.ts';
 import { foldSaved, isAdvertised, restorationOf, uplinkDefaults, uplinkRoutes } from './uplink.ts';
 
@@ -22,6 +24,8 @@ export interface Decision {
   displacing: boolean;
   /** What is not as the configuration asks, in sentences. */
   troubles: string[];
+  /** What is as it is configured, and yet may surprise: said once. */
+  warnings: string[];
   /** Saved defaults that are given up, because what is there now is newer. */
   dropped: SavedDefault[];
 }
@@ -84,6 +88,9 @@ export function decide({ state, observed, refused }: Situation): Decision {
       );
     }
   }
+  const proxies = proxyNeighboursOf(demand, observed);
+  wanted.proxyNeighbours.push(...proxies.neighbours);
+  troubles.push(...proxies.troubles);
   const steps = planSteps(observed, wanted);
   return {
     state: { ...state, savedDefaults },
@@ -91,6 +98,7 @@ export function decide({ state, observed, refused }: Situation): Decision {
     demand,
     displacing: steps.some(step => step.kind === 'delete-route' && step.because === 'displaced'),
     troubles,
+    warnings: leaks(demand, observed),
     dropped,
   };
 }
@@ -104,4 +112,16 @@ function leadsInto(entry: SavedDefault, devices: ReadonlySet<string>): boolean {
 function lost(before: readonly SavedDefault[], after: readonly SavedDefault[]): SavedDefault[] {
   const kept = new Set(after.map(({ route }) => route));
   return before.filter(({ route }) => !kept.has(route));
+}
+
+/** IPv6 goes past a link that carries only IPv4, unless the profile says otherwise. */
+function leaks(demand: Demand, observed: Observed): string[] {
+  const carrier = demand.carriers.get('inet');
+  if (carrier === undefined || carrier.profile.ipv6 !== 'leave' || demand.carriers.has('inet6')) return [];
+  const [uplink] = uplinkDefaults(observed, demand.managedDevices, 'inet6');
+  if (uplink === undefined) return [];
+  const { link, profile } = carrier;
+  return [
+    `IPv6 does not go over ${link.interface} but past it, through ${devicesOf(uplink).join(' and ')}: profile ${profile.name} has ipv6 = "leave"; "block" stops it, "route" sends it over the link`,
+  ];
 }

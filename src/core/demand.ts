@@ -1,11 +1,11 @@
 import type { Link } from './link.ts';
 import { modes } from './modes/index.ts';
 import { isUp, type Observed } from './observed.ts';
-import { type OwnRoute, type OwnRule, ownRoute, ownTable } from './own-route.ts';
+import { type OwnRoute, type OwnRule, ownMetric, ownRoute, ownTable } from './own-route.ts';
 import { type Family, formatPrefix, parsePrefix } from './prefix.ts';
 import type { Profile } from './profile.ts';
 
-/** A link that a profile matches and that can carry packets. */
+/** A link that a profile matches, and that can carry packets or whose loss stops them. */
 export interface ActiveLink {
   link: Link;
   profile: Profile;
@@ -20,37 +20,42 @@ export interface Demand {
   rules: OwnRule[];
   /** The families whose uplink defaults are to be displaced. */
   displaces: Set<Family>;
-  /** The link that carries the default of a family. */
+  /** The link that has the default of a family; a lost one keeps it dark. */
   carriers: Map<Family, ActiveLink>;
 }
 
 export const families = ['inet', 'inet6'] as const satisfies Family[];
 
-/** What the links that are up ask for. The link of the highest priority carries the default, then the newest. */
+/** What the links ask for. The link of the highest priority has the default, then one that is up, then the newest. */
 export function demandOf(links: readonly Link[], observed: Observed): Demand {
   const managed = links.flatMap(link =>
     link.profile === undefined ? [] : [{ link, profile: link.profile }],
   );
   const active = managed
-    .filter(({ link }) => link.released !== true && isUp(observed, link.interface))
-    .sort((a, b) => b.profile.priority - a.profile.priority || b.link.order - a.link.order);
+    .filter(({ link }) => link.released !== true && (link.lost === true || isUp(observed, link.interface)))
+    .sort(
+      (a, b) =>
+        b.profile.priority - a.profile.priority ||
+        Number(a.link.lost === true) - Number(b.link.lost === true) ||
+        b.link.order - a.link.order,
+    );
   const demand: Demand = {
     active,
-    managedDevices: new Set(managed.map(({ link }) => link.interface)),
-    routes: active.flatMap(candidate => [...networkRoutes(candidate), ...blockRoutes(candidate)]),
+    managedDevices: new Set(
+      managed.filter(({ link }) => link.lost !== true).map(({ link }) => link.interface),
+    ),
+    routes: active.flatMap(candidate => [...networkRoutes(candidate), ...ipv6BlockRoutes(candidate)]),
     rules: [],
     displaces: new Set(),
     carriers: new Map(),
   };
   for (const family of families) {
-    const candidates = active.filter(candidate => carriesDefault(candidate, family));
+    const candidates = active.filter(candidate => claimsDefault(candidate, family));
     const [carrier] = candidates;
     if (carrier === undefined) continue;
-    const mode = modes[carrier.profile['default-route']];
-    const dev = carrier.link.interface;
     demand.carriers.set(family, carrier);
-    demand.routes.push(...mode.routes({ family, dev }));
-    demand.rules.push(...mode.rules({ family, dev }));
+    demand.routes.push(...defaultRoutes(carrier, family));
+    demand.rules.push(...modes[carrier.profile['default-route']].rules(family));
     // Captured at the first up, restored at the last down: also a link that does not carry the default holds it.
     if (candidates.some(({ profile }) => modes[profile['default-route']].displaces))
       demand.displaces.add(family);
@@ -58,13 +63,36 @@ export function demandOf(links: readonly Link[], observed: Observed): Demand {
   return demand;
 }
 
-function carriesDefault({ link, profile }: ActiveLink, family: Family): boolean {
+function claimsDefault({ link, profile }: ActiveLink, family: Family): boolean {
   if (profile['default-route'] === 'none' || link[family] === undefined) return false;
-  if ((link.unresolved ?? []).length > 0) return false;
+  if ((link.unresolved ?? []).length > 0 && link.servers.length === 0) return false;
   return family === 'inet' || profile.ipv6 === 'route';
 }
 
+/**
+ * The routes that draw everything onto the link. Where its loss is to stop traffic, each has one that leads nowhere
+ * behind it: the kernel takes the first away with the link, and nothing leaks before anybody has looked.
+ */
+function defaultRoutes({ link, profile }: ActiveLink, family: Family): OwnRoute[] {
+  const mode = modes[profile['default-route']];
+  const table = mode.table === 'own' ? ` table ${ownTable}` : '';
+  const about = { family, for: link.interface };
+  return mode.prefixes[family].flatMap(prefix => {
+    if (link.lost === true)
+      return [ownRoute(`unreachable ${prefix}${table}`, { ...about, purpose: 'block' })];
+    const route = ownRoute(`${prefix} dev ${link.interface}${table}`, { ...about, purpose: 'default' });
+    if (profile['on-loss'] !== 'block') return [route];
+    const behind = ownRoute(`unreachable ${prefix}${table}`, {
+      ...about,
+      purpose: 'block',
+      metric: ownMetric[family] + 1,
+    });
+    return [behind, route];
+  });
+}
+
 function networkRoutes({ link, profile }: ActiveLink): OwnRoute[] {
+  if (link.lost === true) return [];
   const table = modes[profile['default-route']].table === 'own' ? ` table ${ownTable}` : '';
   return profile.networks.flatMap(network => {
     const prefix = parsePrefix(network);
@@ -75,7 +103,7 @@ function networkRoutes({ link, profile }: ActiveLink): OwnRoute[] {
 }
 
 /** `unreachable 2000::/3` keeps IPv6 from leaking past an IPv4-only tunnel, without a firewall. */
-function blockRoutes({ link, profile }: ActiveLink): OwnRoute[] {
+function ipv6BlockRoutes({ link, profile }: ActiveLink): OwnRoute[] {
   if (profile.ipv6 !== 'block') return [];
   return [ownRoute('unreachable 2000::/3', { family: 'inet6', purpose: 'block', for: link.interface })];
 }

@@ -27,6 +27,8 @@ export interface Link extends Traits {
   servers: string[];
   /** Names of servers that have no address yet; a default over this link could loop the tunnel through itself. */
   unresolved?: string[] | undefined;
+  /** It is gone, and its profile says that traffic stops until it returns: `ifindex` is history. */
+  lost?: boolean | undefined;
   /** The admin took the routes off this link; it is left alone until it comes up anew. */
   released?: boolean | undefined;
 }
@@ -70,8 +72,10 @@ function applyUp(links: readonly Link[], { event, family, face }: Happening): Ap
   if (event.ifindex !== undefined && event.ifindex !== face.ifindex) {
     return { ...unchanged, because: `${event.interface} is another interface by now` };
   }
-  const known = links.find(link => link.ifindex === face.ifindex);
-  const others = links.filter(link => link !== known && link.interface !== event.interface);
+  const known = links.find(link => link.ifindex === face.ifindex && link.lost !== true);
+  const others = links.filter(
+    link => link !== known && (link.lost === true || link.interface !== event.interface),
+  );
   const ends: Ends = { local: event.local, remote: event.remote };
   const link: Link = {
     interface: event.interface,
@@ -96,7 +100,7 @@ function applyUp(links: readonly Link[], { event, family, face }: Happening): Ap
 
 function applyDown(links: readonly Link[], { event, family, face }: Happening): Applied {
   const unchanged = { links: [...links], outcome: 'stale' as const };
-  const link = links.find(candidate => candidate.interface === event.interface);
+  const link = links.find(candidate => candidate.interface === event.interface && candidate.lost !== true);
   if (link === undefined) return { ...unchanged, because: `${event.interface} was not up` };
   if (event.pid !== undefined && link.pid !== undefined && event.pid !== link.pid) {
     return { ...unchanged, because: `${event.interface} belongs to another pppd by now` };
@@ -104,7 +108,15 @@ function applyDown(links: readonly Link[], { event, family, face }: Happening): 
   const others = links.filter(candidate => candidate !== link);
   const rest: Link = { ...link, [family]: undefined };
   const stillUp = face?.ifindex === link.ifindex && face.up && (rest.inet ?? rest.inet6) !== undefined;
-  return { links: stillUp ? [...others, rest] : others, outcome: 'down', link };
+  return { links: [...others, ...(stillUp ? [rest] : afterEnd(link))], outcome: 'down', link };
+}
+
+/** What is left of a link that ended: nothing, or the order to stay dark until it returns. */
+function afterEnd(link: Link): Link[] {
+  const { profile } = link;
+  if (profile?.['on-loss'] !== 'block' || profile['default-route'] === 'none' || link.released === true)
+    return [];
+  return [{ ...link, lost: true }];
 }
 
 /**

@@ -44,6 +44,8 @@ export interface Observed {
   routes: Route[];
   rules: Rule[];
   proxyNeighbours: ProxyNeighbour[];
+  /** Interfaces that forward IPv4; a proxy neighbour answers only there. undefined: nobody asked. */
+  forwarding?: Set<string>;
 }
 
 /** Can packets leave through this device, as far as the kernel is concerned? */

@@ -27,8 +27,11 @@ export const ownTable = '17300';
 export const rulePriority = { server: 17300, main: 17310, ours: 17320 } as const;
 
 /** A route of ours from the words that say where it leads, such as `193.6.37.0/24 dev ppp0`. */
-export function ownRoute(words: string, about: { family: Family; purpose: Purpose; for: string }): OwnRoute {
-  const metric = ownMetric[about.family];
+export function ownRoute(
+  words: string,
+  about: { family: Family; purpose: Purpose; for: string; metric?: number },
+): OwnRoute {
+  const metric = about.metric ?? ownMetric[about.family];
   const line = [words, 'proto', ownProtocol.number, ...(metric === 0 ? [] : ['metric', metric])].join(' ');
   const route = parseRoute(line, about.family);
   if (route === undefined) throw new TypeError(`not a route: ${line}`);

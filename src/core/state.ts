@@ -36,6 +36,7 @@ export const StateSchema = v.object({
       peerOptions: v.array(v.string()),
       servers: v.array(v.string()),
       unresolved: v.optional(v.array(v.string())),
+      lost: v.optional(v.boolean()),
       released: v.optional(v.boolean()),
     }),
   ),

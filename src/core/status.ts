@@ -23,6 +23,8 @@ export function linkLine(link: Link, decision: Decision | undefined): string {
   const active = decision?.demand.active.some(candidate => candidate.link.ifindex === link.ifindex) ?? false;
   if (link.profile === undefined) return `${name}: ${link.interface} left alone`;
   if (link.released === true) return `${name}: ${link.interface} up, released by the administrator`;
+  if (link.lost === true)
+    return `${name}: ${link.interface} is lost, traffic stops until it returns (ppp-routectl restore lifts this)`;
   if (!active) return `${name}: ${link.interface} is down`;
   const carries = families.filter(
     family => decision?.demand.carriers.get(family)?.link.ifindex === link.ifindex,

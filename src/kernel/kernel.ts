@@ -3,7 +3,7 @@ import { commandOf, familyOfStep, type Step } from '../core/plan.ts';
 import type { Family } from '../core/prefix.ts';
 import { identityOf, ownProtocol, parseRoute, type Route } from '../core/route.ts';
 import { type Answer, IpBatch, IpError } from './ip-batch.ts';
-import { parseAddress, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
+import { parseAddress, parseForwarding, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
 
 /** What became of a step. A step that was left out because one that it needs failed has `skipped`. */
 export interface StepResult {
@@ -14,6 +14,7 @@ export interface StepResult {
 
 const routesOf = 'route show table main';
 const ownRoutesOf = `route show table all proto ${ownProtocol.number}`;
+const forwardingOf = 'netconf show';
 const questions = {
   inet: ['link show', 'address show', routesOf, ownRoutesOf, 'rule show', 'neigh show proxy'],
   inet6: ['address show', routesOf, ownRoutesOf, 'rule show', 'neigh show proxy'],
@@ -34,8 +35,11 @@ export class Kernel {
    * What the kernel has now.
    * @throws IpError where ip cannot be asked.
    */
-  async observe(): Promise<Observed> {
-    const [inet, inet6] = await Promise.all([this.#look('inet'), this.#look('inet6')]);
+  async observe({ forwarding }: { forwarding: boolean }): Promise<Observed> {
+    const [inet, inet6] = await Promise.all([
+      this.#look('inet', [...questions.inet, ...(forwarding ? [forwardingOf] : [])]),
+      this.#look('inet6', questions.inet6),
+    ]);
     const both = <T>(read: (look: Look, family: Family) => T[]) => [
       ...read(inet, 'inet'),
       ...read(inet6, 'inet6'),
@@ -56,6 +60,9 @@ export class Kernel {
       proxyNeighbours: both((look, family) =>
         look('neigh show proxy').flatMap(line => parseProxyNeighbour(line, family) ?? []),
       ),
+      ...(forwarding
+        ? { forwarding: new Set(inet(forwardingOf).flatMap(line => parseForwarding(line) ?? [])) }
+        : {}),
     };
   }
 
@@ -94,8 +101,7 @@ export class Kernel {
   }
 
   /** Asks anew where the table changed under the dump: half a table must not be taken for the whole. */
-  async #look(family: Family): Promise<Look> {
-    const commands = questions[family];
+  async #look(family: Family, commands: readonly string[]): Promise<Look> {
     for (let attempt = 1; ; attempt++) {
       const answers = await this.#batches[family].ask(commands);
       const failed = answers.find(({ error }) => error !== undefined && !isNoSuchFamily(error));

@@ -40,3 +40,8 @@ export function parseProxyNeighbour(line: string, family: Family): ProxyNeighbou
   const [, address = '', dev = '', protocol = 'unspec'] = found;
   return { family, address, dev, protocol };
 }
+
+/** One line of `ip -o netconf show`: `inet eth0 forwarding on rp_filter off …`. The interface, if it forwards. */
+export function parseForwarding(line: string): string | undefined {
+  return /^inet (\S+) .*\bforwarding on\b/.exec(line)?.[1];
+}

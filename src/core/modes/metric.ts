@@ -1,5 +1,4 @@
-import type { Mode } from './mode.ts';
-import { replace } from './replace.ts';
+import { everything, type Mode } from './mode.ts';
 
 /** Ours beside theirs, at a better metric. For machines with a DHCP client or NetworkManager. */
-export const metric: Mode = { ...replace, displaces: false };
+export const metric: Mode = { displaces: false, table: 'main', prefixes: everything, rules: () => [] };

@@ -1,11 +1,5 @@
-import type { OwnRoute, OwnRule } from '../own-route.ts';
+import type { OwnRule } from '../own-route.ts';
 import type { Family } from '../prefix.ts';
-
-/** The link that carries the default of a family. */
-export interface Carrier {
-  family: Family;
-  dev: string;
-}
 
 /** A default-route mode: what draws traffic onto the link. */
 export interface Mode {
@@ -13,6 +7,11 @@ export interface Mode {
   displaces: boolean;
   /** The table that the routes of the link go to. */
   table: 'main' | 'own';
-  routes(carrier: Carrier): OwnRoute[];
-  rules(carrier: Carrier): OwnRule[];
+  /** The prefixes that are routed over the link; together they cover everything. */
+  prefixes: Record<Family, readonly string[]>;
+  /** The rules that lead to our own table. */
+  rules(family: Family): OwnRule[];
 }
+
+/** Everything. Written out for IPv6, where `default` without -6 would be IPv4's. */
+export const everything: Mode['prefixes'] = { inet: ['default'], inet6: ['::/0'] };

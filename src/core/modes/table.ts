@@ -1,18 +1,12 @@
-import { ownRoute, ownTable, rulePriority } from '../own-route.ts';
-import type { Mode } from './mode.ts';
+import { ownTable, rulePriority } from '../own-route.ts';
+import { everything, type Mode } from './mode.ts';
 
 /** Policy routing: a table of our own, asked when the main table knows nothing better than a default. Main is untouched. */
 export const table: Mode = {
   displaces: false,
   table: 'own',
-  routes: ({ family, dev }) => [
-    ownRoute(`${family === 'inet' ? 'default' : '::/0'} dev ${dev} table ${ownTable}`, {
-      family,
-      purpose: 'default',
-      for: dev,
-    }),
-  ],
-  rules: ({ family }) => [
+  prefixes: everything,
+  rules: family => [
     { family, priority: rulePriority.main, selector: 'from all lookup main suppress_prefixlength 0' },
     { family, priority: rulePriority.ours, selector: `from all lookup ${ownTable}` },
   ],

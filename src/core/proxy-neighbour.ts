@@ -1,0 +1,47 @@
+import type { Demand } from './demand.ts';
+import type { Observed } from './observed.ts';
+import type { Wanted } from './plan.ts';
+import { covers, parsePrefix } from './prefix.ts';
+
+/** The far ends that the machine answers ARP for, and why it does not for others. */
+export interface ProxyNeighbours {
+  neighbours: Wanted['proxyNeighbours'];
+  troubles: string[];
+}
+
+/** For every link with `proxy-arp`, the far end on the LAN: see `ip neighbour add proxy` in ip-neighbour(8). */
+export function proxyNeighboursOf(demand: Demand, observed: Observed): ProxyNeighbours {
+  const found: ProxyNeighbours = { neighbours: [], troubles: [] };
+  for (const { link, profile } of demand.active) {
+    const remote = link.inet?.remote;
+    const setting = profile['proxy-arp'];
+    if (setting === 'off' || remote === undefined || link.lost === true) continue;
+    const dev = setting === 'auto' ? lanOf(remote, demand, observed) : setting;
+    if (dev === undefined) {
+      found.troubles.push(
+        `${link.interface}: no LAN has ${remote} in its prefix, so nobody there would ask for it; proxy-arp is not in force`,
+      );
+      continue;
+    }
+    if (observed.forwarding?.has(dev) === false) {
+      found.troubles.push(
+        `${link.interface}: ${dev} does not forward, so it does not answer ARP for ${remote}: sysctl net.ipv4.conf.${dev}.forwarding=1`,
+      );
+    }
+    found.neighbours.push({ family: 'inet', address: remote, dev });
+  }
+  return found;
+}
+
+/** The interface whose prefix holds the address; the longest prefix, if several do. Links of ours are no LANs. */
+function lanOf(address: string, demand: Demand, observed: Observed): string | undefined {
+  const inner = parsePrefix(address);
+  if (inner === undefined) return undefined;
+  return observed.addresses
+    .filter(({ dev, peer }) => peer === undefined && !demand.managedDevices.has(dev))
+    .flatMap(own => {
+      const outer = parsePrefix(`${own.address}/${own.length}`);
+      return outer !== undefined && covers({ outer, inner }) ? [{ dev: own.dev, length: own.length }] : [];
+    })
+    .sort((a, b) => b.length - a.length)[0]?.dev;
+}
