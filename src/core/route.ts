@@ -27,6 +27,8 @@ export interface Route {
   metric: number;
   tos: string;
   source?: string;
+  /** Of the nexthop object that the route uses (ip-nexthop(8)). A line names it alone, the kernel shows its nexthops too. */
+  nexthopId?: string;
   nexthops: Nexthop[];
   /** All other attributes in the order printed, e.g. `mtu lock 1400`. */
   attributes: string[];
@@ -74,7 +76,6 @@ export function parseRoute(text: string, family: Family): Route | undefined {
     line: '',
   };
   let hop: Nexthop | undefined;
-  let nexthopId: string | undefined;
   const hopHere = (): Nexthop => {
     if (hop === undefined) {
       hop = { options: [] };
@@ -98,7 +99,7 @@ export function parseRoute(text: string, family: Family): Route | undefined {
       else if (word === 'metric') route.metric = Number(value);
       else if (word === 'tos') route.tos = value;
       else if (word === 'src') route.source = value;
-      else if (word === 'nhid') nexthopId = value;
+      else if (word === 'nhid') route.nexthopId = value;
       else if (word === 'features') {
         const features = [value];
         while (words[0] === 'ecn' || words[0] === 'tcp_usec_ts') features.push(words.shift() as string);
@@ -119,12 +120,13 @@ export function parseRoute(text: string, family: Family): Route | undefined {
     }
   }
   if (!Number.isInteger(route.metric)) return undefined;
-  route.line = formatRoute(route, nexthopId);
+  route.line = formatRoute(route);
   return route;
 }
 
 /** A route that was read by `parseRoute`, as the line it was: the words in the order of iproute2's print_route(). */
-function formatRoute(route: Route, nexthopId: string | undefined): string {
+function formatRoute(route: Route): string {
+  const { nexthopId } = route;
   const [only] = route.nexthops;
   const several = route.nexthops.length > 1;
   const gatewayless =
@@ -173,8 +175,13 @@ export function devicesOf(route: Route): string[] {
  * they are not given. So is the device of a route that leads nowhere, which IPv6 prints as `dev lo`.
  */
 export function identityOf(route: Route): string {
+  const { nexthopId } = route;
   const hops =
-    route.type === defaults.type ? route.nexthops.map(hop => hopWords(hop).join(' ')).join(',') : '';
+    nexthopId !== undefined
+      ? `nhid ${nexthopId}`
+      : route.type === defaults.type
+        ? route.nexthops.map(hop => hopWords(hop).join(' ')).join(',')
+        : '';
   const attributes = route.attributes.filter(a => !/^(scope|pref) /.test(a)).sort();
   const protocol = isOwn(route) ? ownProtocol.number : route.protocol;
   return [
@@ -201,7 +208,7 @@ export function isDefault(route: Route): boolean {
  * attributes. Metric and protocol are left to the caller.
  */
 export function alongside(uplink: Route, dst: string): string {
-  const id = / nhid (\S+)/.exec(uplink.line)?.[1];
+  const { nexthopId: id } = uplink;
   const several = uplink.nexthops.length > 1;
   const [only] = uplink.nexthops;
   return [
