@@ -182,7 +182,12 @@ function hasControl(text: string): boolean {
 
 /** A hostile value, short and on one line, fit for a message. */
 function quote(value: string): string {
-  return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  const text = JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  // JSON has no need to escape DEL and C1; a terminal has.
+  return text.replace(
+    /[\x7f-\x9f]/g,
+    character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function isEventName(name: string | undefined): name is EventName {
