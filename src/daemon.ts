@@ -257,7 +257,7 @@ export class Daemon {
     for (const link of vanished) {
       this.#options.journal.info(
         fieldsOf(link),
-        `${link.profile?.name ?? 'unmanaged'}: ${link.interface} is gone; treating it as down`,
+        `${link.profile?.name ?? 'unmanaged'}: ${link.interface} is gone; treating it as down${link.profile?.['on-loss'] === 'block' ? ', and nothing leaves until it returns' : ''}`,
       );
     }
     const amended = this.#amendments.splice(0).reduce((current, amend) => amend(current), links);

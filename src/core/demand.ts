@@ -9,6 +9,8 @@ import type { Profile } from './profile.ts';
 export interface ActiveLink {
   link: Link;
   profile: Profile;
+  /** It carries nothing, and its profile says that then nothing leaves. */
+  dark: boolean;
 }
 
 /** What the links ask for, before it is known what the uplinks are. */
@@ -32,11 +34,15 @@ export function demandOf(links: readonly Link[], observed: Observed): Demand {
     link.profile === undefined ? [] : [{ link, profile: link.profile }],
   );
   const active = managed
-    .filter(({ link }) => link.released !== true && (link.lost === true || isUp(observed, link.interface)))
+    .map(candidate => ({
+      ...candidate,
+      dark: candidate.link.lost === true || !isUp(observed, candidate.link.interface),
+    }))
+    .filter(({ link, profile, dark }) => link.released !== true && (!dark || profile['on-loss'] === 'block'))
     .sort(
       (a, b) =>
         b.profile.priority - a.profile.priority ||
-        Number(a.link.lost === true) - Number(b.link.lost === true) ||
+        Number(a.dark) - Number(b.dark) ||
         b.link.order - a.link.order,
     );
   const demand: Demand = {
@@ -73,7 +79,7 @@ function claimsDefault({ link, profile }: ActiveLink, family: Family): boolean {
  * The routes that draw everything onto the link. Where its loss is to stop traffic, each has one that leads nowhere
  * behind it: the kernel takes the first away with the link, and nothing leaks before anybody has looked.
  */
-function defaultRoutes({ link, profile }: ActiveLink, family: Family): OwnRoute[] {
+function defaultRoutes({ link, profile, dark }: ActiveLink, family: Family): OwnRoute[] {
   const mode = modes[profile['default-route']];
   const table = mode.table === 'own' ? ` table ${ownTable}` : '';
   const about = { family, for: link.interface };
@@ -91,8 +97,8 @@ function defaultRoutes({ link, profile }: ActiveLink, family: Family): OwnRoute[
   });
 }
 
-function networkRoutes({ link, profile }: ActiveLink): OwnRoute[] {
-  if (link.lost === true) return [];
+function networkRoutes({ link, profile, dark }: ActiveLink): OwnRoute[] {
+  if (dark) return [];
   const table = modes[profile['default-route']].table === 'own' ? ` table ${ownTable}` : '';
   return profile.networks.flatMap(network => {
     const prefix = parsePrefix(network);

@@ -128,13 +128,14 @@ export function dropVanished(
   interfaces: readonly Interface[],
 ): { links: Link[]; vanished: Link[] } {
   const byIndex = new Map(interfaces.map(face => [face.ifindex, face]));
+  const vanished = links.filter(link => link.lost !== true && !byIndex.has(link.ifindex));
   const kept = links.flatMap(link => {
+    if (link.lost === true) return [link];
     const face = byIndex.get(link.ifindex);
-    return face === undefined
-      ? []
-      : [face.name === link.interface ? link : { ...link, interface: face.name }];
+    if (face === undefined) return afterEnd(link);
+    return [face.name === link.interface ? link : { ...link, interface: face.name }];
   });
-  return { links: kept, vanished: links.filter(link => !byIndex.has(link.ifindex)) };
+  return { links: kept, vanished };
 }
 
 function nextOrder(links: readonly Link[]): number {

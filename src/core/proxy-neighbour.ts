@@ -12,10 +12,10 @@ export interface ProxyNeighbours {
 /** For every link with `proxy-arp`, the far end on the LAN: see `ip neighbour add proxy` in ip-neighbour(8). */
 export function proxyNeighboursOf(demand: Demand, observed: Observed): ProxyNeighbours {
   const found: ProxyNeighbours = { neighbours: [], troubles: [] };
-  for (const { link, profile } of demand.active) {
+  for (const { link, profile, dark } of demand.active) {
     const remote = link.inet?.remote;
     const setting = profile['proxy-arp'];
-    if (setting === 'off' || remote === undefined || link.lost === true) continue;
+    if (setting === 'off' || remote === undefined || dark) continue;
     const dev = setting === 'auto' ? lanOf(remote, demand, observed) : setting;
     if (dev === undefined) {
       found.troubles.push(

@@ -20,12 +20,12 @@ export function statusLine(
 /** What is true of one link, as `work: ppp0 up, default via ppp0`. */
 export function linkLine(link: Link, decision: Decision | undefined): string {
   const name = link.profile === undefined ? 'unmanaged' : link.profile.name;
-  const active = decision?.demand.active.some(candidate => candidate.link.ifindex === link.ifindex) ?? false;
+  const active = decision?.demand.active.find(candidate => candidate.link.order === link.order);
   if (link.profile === undefined) return `${name}: ${link.interface} left alone`;
   if (link.released === true) return `${name}: ${link.interface} up, released by the administrator`;
-  if (link.lost === true)
-    return `${name}: ${link.interface} is lost, traffic stops until it returns (ppp-routectl restore lifts this)`;
-  if (!active) return `${name}: ${link.interface} is down`;
+  if (active?.dark === true || link.lost === true)
+    return `${name}: ${link.interface} is ${link.lost === true ? 'lost' : 'down'}, traffic stops until it returns (ppp-routectl restore lifts this)`;
+  if (active === undefined) return `${name}: ${link.interface} is down`;
   const carries = families.filter(
     family => decision?.demand.carriers.get(family)?.link.ifindex === link.ifindex,
   );
