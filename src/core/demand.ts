@@ -84,8 +84,7 @@ function defaultRoutes({ link, profile, dark }: ActiveLink, family: Family): Own
   const table = mode.table === 'own' ? ` table ${ownTable}` : '';
   const about = { family, for: link.interface };
   return mode.prefixes[family].flatMap(prefix => {
-    if (link.lost === true)
-      return [ownRoute(`unreachable ${prefix}${table}`, { ...about, purpose: 'block' })];
+    if (dark) return [ownRoute(`unreachable ${prefix}${table}`, { ...about, purpose: 'block' })];
     const route = ownRoute(`${prefix} dev ${link.interface}${table}`, { ...about, purpose: 'default' });
     if (profile['on-loss'] !== 'block') return [route];
     const behind = ownRoute(`unreachable ${prefix}${table}`, {

@@ -26,9 +26,15 @@ export class Spool {
     this.#onRejected = onRejected;
   }
 
-  /** Makes the directory if the package's tmpfiles.d has not. */
+  /** Makes the directory if the package's tmpfiles.d has not, and clears what hooks that were killed left half written. */
   async prepare(): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(this.#directory)) {
+      const path = join(this.#directory, name);
+      const found = name.startsWith('.') ? await lstat(path).catch(() => undefined) : undefined;
+      if (found?.isFile() && Date.now() - found.mtimeMs > abandonedAfter)
+        await unlink(path).catch(() => undefined);
+    }
   }
 
   /** The events that wait, oldest first. A file that is no event is put into `rejected/`. */
@@ -89,6 +95,9 @@ export class Spool {
     }
   }
 }
+
+/** A hook takes three seconds at most; milliseconds. */
+const abandonedAfter = 60_000;
 
 /** A plain file's bytes; never follows a link, never waits on a fifo. undefined if it is gone. */
 async function readSmallFile(path: string): Promise<Buffer | undefined> {
