@@ -328,6 +328,12 @@ export class Lab {
     return linesOf(this.#log);
   }
 
+  /** So many lines of the journal after the first `since`, or more if there are. */
+  async journal(since: number, count: number): Promise<string[]> {
+    await this.until(() => this.log().length >= since + count).catch(() => undefined);
+    return this.log().slice(since);
+  }
+
   /** Waits for a line of the journal. */
   async says(pattern: RegExp, within = 3000): Promise<void> {
     await this.until(() => this.log().some(line => pattern.test(line)), within).catch(() => undefined);
@@ -406,8 +412,23 @@ export class Lab {
 
 /** The table of every scenario that does not bring its own. */
 export const base = `
-default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100
-192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+  default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100
+  192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+`;
+
+/** The same while ppp0 is up by `replaceProfile`. */
+export const onLink = `
+  default dev ppp0 proto 173 scope link
+  10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
+  192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+  203.0.113.5 via 192.168.1.1 dev eth0 proto 173 src 192.168.1.10
+`;
+
+/** The same while ppp0 is there and left alone. */
+export const linkAlone = `
+  default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100
+  10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
+  192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
 `;
 
 type Holder = ReturnType<typeof holdNamespace>;

@@ -1,0 +1,354 @@
+// What the daemon does not do: without a state file (row 16), on bad words, by a bad state file or configuration.
+
+import { base, type Lab, linkAlone, onLink, replaceProfile, scenario } from './lab.ts';
+
+/** Ways in which the state cannot be written, and the ways back. */
+const unwritable: Record<string, { prepare: string; spoil: string; mend: string; says: RegExp }> = {
+  'its disk is full': {
+    prepare: 'mount -t tmpfs -o size=64k tmpfs .',
+    spoil: 'head -c 100k /dev/zero >filler || :',
+    mend: 'rm filler',
+    says: /no space left on device/,
+  },
+  'its disk is read-only': {
+    prepare: 'mount --bind . .',
+    spoil: 'mount -o remount,bind,ro .',
+    mend: 'mount -o remount,bind,rw .',
+    says: /read-only file system/,
+  },
+};
+
+for (const [what, { prepare, spoil, mend, says }] of Object.entries(unwritable)) {
+  scenario(`16. the state cannot be written at up: ${what}`, async (lab, t) => {
+    const inState = (command: string) =>
+      lab.run('/bin/sh', '-euc', `cd "$0"; ${command}`, `${lab.directory}/state`);
+    await inState(prepare);
+    await lab.machine();
+    await inState(spoil);
+
+    await lab.connect('ppp0');
+    const before = await lab.table();
+    const { exitCode, stderr } = await lab.hook('ip-up', 'ppp0');
+    t.equal(exitCode, 0);
+    t.match(stderr, /^ppp-routed: error STATE the state cannot be written to .*\/state\.json: /);
+    t.match(stderr, says);
+    await lab.shows(linkAlone);
+    t.equal(await lab.table(), before, 'no route changes');
+    t.match(await lab.status(), { degraded: true, status: /^degraded: the state cannot be written to / });
+
+    await inState(mend);
+    await lab.comesToShow(onLink, 6000);
+    t.match(await lab.status(), { degraded: false, status: /^work: ppp0 up, default via ppp0; saved: / });
+    await lab.down('ppp0');
+    await lab.restored();
+  });
+
+  scenario(`16. the state cannot be written at down: ${what}`, async (lab, t) => {
+    const inState = (command: string) =>
+      lab.run('/bin/sh', '-euc', `cd "$0"; ${command}`, `${lab.directory}/state`);
+    await inState(prepare);
+    await lab.machine();
+    await lab.up('ppp0');
+    await inState(spoil);
+    await lab.ip('link set ppp0 down');
+    await lab.hook('ip-down', 'ppp0');
+    await lab.ip('link del ppp0');
+    await lab.restored(1000);
+    await inState(mend);
+    await lab.until(async () => !(await lab.status()).degraded, 6000);
+    t.same((await lab.state()).savedDefaults, []);
+    await lab.restored();
+  });
+}
+
+/** An event of which one line is changed; the reply names the field. */
+const event = (change: Record<string, string | undefined> = {}) => {
+  const lines = {
+    version: '1',
+    event: 'ip-up',
+    interface: 'ppp0',
+    local: '10.99.0.2',
+    remote: '10.99.0.1',
+    ipparam: 'work',
+    ...change,
+  };
+  const text = Object.entries(lines).map(([key, value]) => (value === undefined ? '' : `${key}=${value}\n`));
+  return `${text.join('')}\n`;
+};
+
+const badEvents: Record<string, { bytes: string | Buffer; reply: RegExp }> = {
+  'an interface name too long': {
+    bytes: event({ interface: 'ppp0123456789abc' }),
+    reply: /^error FIELD interface /,
+  },
+  'an interface name with a slash': {
+    bytes: event({ interface: '../ppp0' }),
+    reply: /^error FIELD interface /,
+  },
+  'an interface name with a blank': {
+    bytes: event({ interface: 'ppp0 up' }),
+    reply: /^error FIELD interface /,
+  },
+  'an option for an interface': { bytes: event({ interface: '-batch' }), reply: /^error FIELD interface / },
+  'no interface': { bytes: event({ interface: undefined }), reply: /^error FIELD interface is missing/ },
+  'an empty interface': { bytes: event({ interface: '' }), reply: /^error FIELD interface is missing/ },
+  'no address': { bytes: event({ local: '10.99.0.256' }), reply: /^error FIELD local / },
+  'an address and more': { bytes: event({ remote: '10.99.0.1/8' }), reply: /^error FIELD remote / },
+  'an address of the other family': { bytes: event({ remote: 'fe80::1' }), reply: /^error FIELD remote / },
+  'a bad index': { bytes: event({ ifindex: '-4' }), reply: /^error FIELD ifindex / },
+  'a bad pid': { bytes: event({ pid: '1e3' }), reply: /^error FIELD pid / },
+  'a bad speed': { bytes: event({ speed: 'fast' }), reply: /^error FIELD speed / },
+  'a bad name server': { bytes: event({ dns1: 'dns.example' }), reply: /^error FIELD dns1 / },
+  'an escape sequence': {
+    bytes: event({ peername: '\x1b[31mred' }),
+    reply: /^error FIELD peername .*no control/,
+  },
+  'a bell': { bytes: event({ ipparam: 'work\x07' }), reply: /^error FIELD ipparam / },
+  'a null byte': { bytes: event({ linkname: 'a\0b' }), reply: /^error FIELD linkname / },
+  'a carriage return': { bytes: event({ tty: '/dev/pts/3\r' }), reply: /^error FIELD tty / },
+  'a control character of Latin 1': { bytes: event({ peername: '\u0085' }), reply: /^error FIELD peername / },
+  'a value of 256 bytes': {
+    bytes: event({ peername: 'x'.repeat(256) }),
+    reply: /^error FIELD peername .*255/,
+  },
+  'no UTF-8': { bytes: Buffer.from(event({ peername: 'ÿ' }), 'latin1'), reply: /^error FIELD .*UTF-8/ },
+  'no version': { bytes: event({ version: undefined }), reply: /^error VERSION .*missing/ },
+  'a later version': { bytes: event({ version: '2' }), reply: /^error VERSION .*"2"/ },
+  'an unknown event': { bytes: event({ event: 'ip-sideways' }), reply: /^error FIELD event / },
+  'no event': { bytes: event({ event: undefined }), reply: /^error FIELD event is missing/ },
+  'an unknown key': { bytes: event({ interfce: 'ppp0' }), reply: /^error FIELD "interfce" / },
+  'a key twice': {
+    bytes: event().replace('\n\n', '\nlocal=10.0.0.1\n\n'),
+    reply: /^error FIELD local stands twice/,
+  },
+  'a key in capitals': { bytes: event({ LOCAL: '10.0.0.1' }), reply: /^error FIELD "LOCAL=10.0.0.1"/ },
+  'no key': { bytes: event().replace('\n\n', '\nwork\n\n'), reply: /^error FIELD "work"/ },
+  'an interface that the hook left out': {
+    bytes: event({ interface: undefined, unusable: 'interface' }),
+    reply: /^error FIELD interface /,
+  },
+  'five lines of a peers file': {
+    bytes: event().replace('\n\n', `${'\npeer-option=pty "pptp 203.0.113.5"'.repeat(5)}\n\n`),
+    reply: /^error FIELD .*peer-option/,
+  },
+  'over 4 KiB': {
+    bytes: `${event().trimEnd()}\npeername=${'x'.repeat(4096)}\n\n`,
+    reply: /^error SIZE .*4096/,
+  },
+  'no end at 5000 bytes': { bytes: 'x'.repeat(5000), reply: /^error SIZE .*4096/ },
+  'no empty line': { bytes: event().trimEnd(), reply: /^error FIELD .*no empty line/ },
+  nothing: { bytes: '', reply: /^error FIELD .*no empty line/ },
+  'two lines in a row for one': { bytes: '\n\n', reply: /^error VERSION / },
+  garbage: { bytes: Buffer.from([0, 255, 254, 10, 10]), reply: /^error FIELD / },
+};
+
+scenario(
+  'bad words on the wire: a reply that names the field, one warning, nothing changed',
+  async (lab, t) => {
+    await lab.machine();
+    await lab.connect('ppp0');
+    const before = await lab.table();
+    for (const [what, { bytes, reply }] of Object.entries(badEvents)) {
+      const log = lab.log().length;
+      const answer = await lab.say(bytes);
+      t.match(answer, reply, what);
+      t.match(answer, /^[\x20-\x7e…]+\n$/, `${what}: one line without control characters`);
+      await lab.until(() => lab.log().length > log);
+      t.same(
+        lab.log().slice(log),
+        [`warn: an event was refused, nothing was changed: ${answer.trimEnd().replace('error ', '')}`],
+        `${what}: one warning`,
+      );
+    }
+    t.equal(await lab.table(), before, 'the table is unchanged');
+    t.match(await lab.say(event()), /^ok work: ppp0 up, default via ppp0\n$/, 'the daemon is alive');
+    await lab.shows(onLink);
+  },
+);
+
+scenario('silence on the wire: TIMEOUT after a second, and nobody else waits', async (lab, t) => {
+  await lab.machine();
+  const started = performance.now();
+  const silent = Array.from({ length: 50 }, () => lab.say('version=1\n', { end: false }));
+  await lab.up('ppp0');
+  t.ok(performance.now() - started < 900, 'an event goes past those that are silent');
+  for (const answer of await Promise.all(silent))
+    t.match(answer, /^error TIMEOUT no whole event within 1000 ms\n$/);
+  const seconds = (performance.now() - started) / 1000;
+  t.ok(seconds > 0.9 && seconds < 2, `after ${seconds} s`);
+  await lab.shows(onLink);
+});
+
+scenario('what a hook passes on may be hostile', async (lab, t) => {
+  await lab.machine();
+  await lab.connect('ppp0');
+  const hostile = { PEERNAME: 'x\nevent=ip-down\n\n', LINKNAME: '$(reboot)', CALL_FILE: '../../etc/shadow' };
+  await lab.fine(lab.hook('ip-up', 'ppp0', { environment: hostile }));
+  await lab.shows(onLink);
+  await lab.fine(lab.hook('ip-down', 'ppp0'));
+  const { stderr } = await lab.hook('ip-up', '--help');
+  t.match(stderr, /^ppp-routed: error FIELD interface is "--help"; expected an interface name/);
+  await lab.shows(linkAlone);
+});
+
+/** What may have become of `state.json` while the daemon was down and the link up. The generation before is good. */
+const spoiled: Record<string, { spoil: (text: string) => string; says: RegExp }> = {
+  'is not JSON': { spoil: () => 'default via 192.168.1.1\n', says: /is not JSON/ },
+  'is empty': { spoil: () => '', says: /is not JSON, or cut short/ },
+  'is JSON of another kind': { spoil: () => '[]', says: /is not a state/ },
+  'has a newer schema': {
+    spoil: text => text.replace('"schema": 1', '"schema": 2'),
+    says: /is of schema 2, and this program reads 1/,
+  },
+  'is cut short by a byte': { spoil: text => text.trimEnd().slice(0, -1), says: /cut short/ },
+  'is cut short in the middle': { spoil: text => text.slice(0, text.length / 2), says: /cut short/ },
+  'is cut short after a brace': { spoil: text => text.slice(0, 1), says: /cut short/ },
+  'has a saved default that is none': {
+    spoil: text => text.replace('default via 192.168.1.1', '10.0.0.0/8 via 192.168.1.1'),
+    says: /is not a state: "10\.0\.0\.0\/8 .*" is no default route/,
+  },
+  'has a saved default with an option for ip': {
+    spoil: text => text.replace('default via 192.168.1.1', '-batch /etc/shadow'),
+    says: /is not a state/,
+  },
+  'has a number for a name': { spoil: text => text.replace('"ppp0"', '7'), says: /is not a state: links/ },
+};
+
+for (const [what, { spoil, says }] of Object.entries(spoiled)) {
+  scenario(`the state file ${what}: the generation before it counts`, async (lab, t) => {
+    await lab.machine();
+    await lab.up('ppp0');
+    // Makes both generations know the saved default.
+    await lab.up('ppp1', { ipparam: '' });
+    await spoilState(lab, spoil);
+    await lab.startDaemon();
+    await lab.says(new RegExp(`^warn: .*/state\\.json .*${says.source}.*; trying the generation before it$`));
+    await lab.down('ppp1', { ipparam: '' });
+    await lab.shows(onLink);
+    await lab.down('ppp0');
+    await lab.restored();
+    t.equal(
+      await lab.run('ls', `${lab.directory}/state/state.json.rejected`),
+      `${lab.directory}/state/state.json.rejected`,
+    );
+  });
+}
+
+scenario(
+  'both generations of the state are spoiled: a loud start from what the kernel shows',
+  async (lab, t) => {
+    await lab.machine();
+    await lab.up('ppp0');
+    await lab.up('ppp1', { ipparam: '' });
+    await spoilState(lab, () => '{');
+    await lab.write('state/state.json.previous', '{');
+    await lab.startDaemon();
+    await lab.says(
+      /^warn: .*state\.json\.previous is not JSON, or cut short; starting from what the kernel shows$/,
+    );
+    // Nobody can know the saved default now. A route that is not ours was not guessed at, and the daemon lives.
+    t.same((await lab.status()).links, []);
+    await lab.ip('route append default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100');
+    await lab.fine(lab.hook('ip-up', 'ppp0'));
+    await lab.comesToShow(`
+    default dev ppp0 proto 173 scope link
+    10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
+    10.99.1.1 dev ppp1 proto kernel scope link src 10.99.1.2
+    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+    203.0.113.5 via 192.168.1.1 dev eth0 proto 173 src 192.168.1.10
+  `);
+  },
+);
+
+scenario('what a crash left is swept at start', async lab => {
+  await lab.machine({ daemon: false });
+  await lab.ip('route add 203.0.113.99 via 192.168.1.1 dev eth0 proto 173');
+  await lab.ip('route add unreachable default proto 173 metric 4000');
+  await lab.ip('route add default via 192.168.1.7 dev eth0 proto 173 table 17300');
+  await lab.ip('-6 route add unreachable 2000::/3 proto 173 metric 1');
+  await lab.ip('rule add from all lookup 17300 priority 17320 protocol 173');
+  await lab.ip('-6 rule add from all lookup 17300 priority 17320 protocol 173');
+  await lab.startDaemon();
+  await lab.restored();
+});
+
+scenario('what others have of the same kind is not swept', async lab => {
+  await lab.machine({
+    daemon: false,
+    commands: [
+      'rule add from all lookup main suppress_prefixlength 0 priority 17310',
+      'rule add from all lookup 17300 priority 17320',
+      'route add default via 192.168.1.7 dev eth0 proto static table 17300',
+      'route add 203.0.113.5 via 192.168.1.7 dev eth0 proto static',
+    ],
+    routes: `
+      default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100
+      192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+      203.0.113.5 via 192.168.1.7 dev eth0 proto static
+    `,
+  });
+  await lab.startDaemon();
+  await lab.restored();
+  await lab.up('ppp0');
+  await lab.shows(`
+    default dev ppp0 proto 173 scope link
+    10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
+    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+    203.0.113.5 via 192.168.1.7 dev eth0 proto static
+  `);
+  await lab.down('ppp0');
+  await lab.restored();
+});
+
+/** Edits of the file that are refused: where and why. */
+const badEdits: Record<string, { text: string; says: RegExp }> = {
+  'an unknown key': {
+    text: `${replaceProfile}defualt-route = "none"\n`,
+    says: /ppp-routed\.toml:5: link\.work\.defualt-route: unknown key; expected one of /,
+  },
+  'a bad prefix': {
+    text: `${replaceProfile}networks = [\n  "10.0.0.0/8",\n  "10.0.0.0/33",\n]\n`,
+    says: /ppp-routed\.toml:5: link\.work\.networks\[1\]: expected a prefix such as .*, found "10\.0\.0\.0\/33"/,
+  },
+  'an unknown mode': {
+    text: '\n\n[link.work]\ndefault-route = "replaced"\n',
+    says: /ppp-routed\.toml:4: link\.work\.default-route: expected "replace", .* found "replaced"/,
+  },
+  'no TOML': { text: '[link.work', says: /ppp-routed\.toml:1: not TOML: / },
+};
+
+scenario('a bad edit of the configuration keeps the last good one', async (lab, t) => {
+  await lab.machine();
+  await lab.up('ppp0');
+  for (const [what, { text, says }] of Object.entries(badEdits)) {
+    await lab.configure(text);
+    const warning = lab.log().at(-1) ?? '';
+    t.match(warning, /^warn: the configuration is not used, the last good one stays in force: /, what);
+    t.match(warning, says, `${what}: file, line, key and what was expected`);
+    t.match((await lab.status()).status, says, `${what}: so says the status`);
+    await lab.fine(lab.hook('ip-up', 'ppp0'));
+    await lab.shows(onLink, `${what}: the last good one is in force`);
+  }
+  await lab.configure(replaceProfile);
+  t.equal((await lab.status()).degraded, false, 'well again');
+  await lab.down('ppp0');
+  await lab.restored();
+});
+
+scenario('a configuration that is bad at start', async (lab, t) => {
+  await lab.machine();
+  await lab.up('ppp0');
+  await lab.stopDaemon('SIGKILL');
+  await lab.write('etc/ppp-routed.toml', '[link.work\n');
+  await lab.startDaemon();
+  await lab.shows(onLink, 'a link that is up keeps what it came up with');
+  t.equal((await lab.status()).degraded, true);
+  await lab.down('ppp0');
+  await lab.shows(base);
+});
+
+async function spoilState(lab: Lab, spoil: (text: string) => string): Promise<void> {
+  await lab.stopDaemon('SIGKILL');
+  const good = await lab.run('cat', `${lab.directory}/state/state.json`);
+  await lab.write('state/state.json', spoil(good));
+}
