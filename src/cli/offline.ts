@@ -1,6 +1,7 @@
 import { reasonOf } from '../core/reason.ts';
 import type { Snapshot } from '../core/snapshot.ts';
-import { Daemon, type Kernel, type Store } from '../daemon.ts';
+import { Daemon } from '../daemon.ts';
+import type { Kernel, Store } from '../rooms.ts';
 
 export interface OfflineOptions {
   kernel: Kernel;
@@ -42,7 +43,8 @@ function releasing(store: Store): Store & { fault?: string } {
   const releasingStore: Store & { fault?: string } = {
     load: async bootId => {
       const { state, notices } = await store.load(bootId);
-      const released = { ...state, links: state.links.map(link => ({ ...link, released: true })) };
+      const links = state.links.filter(link => link.lost !== true).map(link => ({ ...link, released: true }));
+      const released = { ...state, links };
       if (released.links.length > 0) {
         await store.save(released).catch((error: unknown) => {
           releasingStore.fault = `${reasonOf(error)}; a daemon that starts takes the links up again`;

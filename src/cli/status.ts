@@ -64,7 +64,7 @@ function describeStatus({ degraded, links, savedDefaults, troubles }: Snapshot, 
     `${mark}: ${links.map(({ says }) => says).join('; ') || 'no link is up'}`,
     ...links.flatMap(link => section(terminal.paint('bold', nameOf(link)), describeLink(link))),
     ...section(terminal.paint('bold', 'Saved, and put back when the last link goes down'), saved),
-    ...section(terminal.paint(['bold', 'red'], 'Trouble'), wrong),
+    ...section(terminal.paint('red', 'Trouble'), wrong),
   ].join('\n');
 }
 

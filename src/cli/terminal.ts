@@ -1,6 +1,13 @@
-import { styleText } from 'node:util';
-
-export type Style = Parameters<typeof styleText>[0];
+/** Select Graphic Rendition: on and off, ECMA-48 8.3.117. */
+const styles = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  cyan: [36, 39],
+} as const;
+export type Style = keyof typeof styles;
 
 /** Where a command prints. */
 export interface Terminal {
@@ -13,14 +20,22 @@ export interface Terminal {
   columns: number | undefined;
 }
 
+/** Standard output, as far as it matters. */
+interface Output {
+  isTTY?: boolean;
+  columns?: number;
+  write(text: string): unknown;
+}
+
 /** See https://no-color.org for NO_COLOR, and terminfo(5) for TERM. */
-export function createTerminal(stream: NodeJS.WriteStream, environment: NodeJS.ProcessEnv): Terminal {
+export function createTerminal(stream: Output, environment: NodeJS.ProcessEnv): Terminal {
   const isSeen = stream.isTTY === true;
   const isColoured = isSeen && !environment.NO_COLOR && environment.TERM !== 'dumb';
   let isFirst = true;
   return {
     print: text => void stream.write(`${text}\n`),
-    paint: (style, text) => (isColoured ? styleText(style, text) : text),
+    paint: (style, text) =>
+      isColoured ? `\u001b[${styles[style][0]}m${text}\u001b[${styles[style][1]}m` : text,
     clear: () => {
       if (isColoured) stream.write('\u001b[H\u001b[2J');
       else if (!isFirst) stream.write('\n');

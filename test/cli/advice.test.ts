@@ -1,0 +1,63 @@
+import t from 'tap';
+import { adviceFor } from '../../src/core/advice.ts';
+import { decide } from '../../src/core/decide.ts';
+import { emptyState, type State } from '../../src/core/state.ts';
+import { type Dump, readDump, workLink } from './machine.ts';
+
+/** Every trouble that a decision names, with what to do about it. */
+function troublesOf(dump: Dump, state: Partial<State>): string[] {
+  const decision = decide({
+    state: { ...emptyState('boot'), ...state },
+    observed: readDump(dump),
+    refused: new Set(),
+  });
+  return decision.troubles.flatMap(trouble => [trouble, `  ${adviceFor(trouble)}`]);
+}
+
+t.test('what a decision complains of comes with what to do', async t => {
+  t.same(
+    troublesOf({ routes: 'default via 192.168.1.1 dev wlp2s0 expires 60sec' }, { links: [workLink()] }),
+    [
+      'keeping default via 192.168.1.1 dev wlp2s0: `expires` cannot be given back to the kernel as it was, so our default stands beside it at a better metric',
+      '  Nothing has to be done. To have it moved all the same, add that route without what cannot be given back',
+    ],
+  );
+  t.same(
+    troublesOf(
+      { links: '2: wlp2s0: <BROADCAST> mtu 1500' },
+      { savedDefaults: [{ family: 'inet', route: 'default via 192.168.1.1 dev wlp2s0' }] },
+    ),
+    [
+      'the saved default via 192.168.1.1 dev wlp2s0 cannot be restored yet: its device is down or its gateway out of reach',
+      '  Bring its device up and it goes back by itself; by hand: ip route add default via 192.168.1.1 dev wlp2s0',
+    ],
+  );
+  t.same(troublesOf({}, { links: [workLink()] }), [
+    'no uplink leads to 203.0.113.5: it is pinned when one appears',
+    '  Bring the uplink up; `ppp-routectl explain 203.0.113.5` shows what there is',
+  ]);
+  t.same(troublesOf({}, { links: [{ ...workLink(), servers: [], unresolved: ['vpn.example.org'] }] }), [
+    'ppp0: no address for the server vpn.example.org; the default stays where it is until the name resolves',
+    "  See whether the name resolves (getent ahosts vpn.example.org), or give the server's address in the profile",
+  ]);
+});
+
+t.test('what the rooms complain of comes with what to do', async t => {
+  const rows: [trouble: string, advice: RegExp][] = [
+    ['the configuration is not used, the last good one stays in force: a.toml:1: x', /^Correct the file/],
+    [
+      'the state cannot be written to /var/lib/ppp-routed/state.json: ENOSPC: no space; no default is moved until it can be saved',
+      /at \/var\/lib\/ppp-routed\/state\.json;/,
+    ],
+    ['ip cannot be asked: spawn stdbuf ENOENT', /iproute2/],
+    ['ip did not answer within 2000 ms: route show table main', /iproute2/],
+    ['ip monitor ended (Killed): changes made by others are seen late', /started again by itself/],
+    ['ip -6 route add default dev ppp0: Operation not permitted', /no leave to change routes/],
+    [
+      'ip route prepend 10.0.0.0/8 dev ppp0 proto 173: Invalid argument',
+      /hand to see: ip route prepend 10\.0\.0\.0\/8 dev ppp0 proto 173;/,
+    ],
+    ['something new', /journalctl/],
+  ];
+  for (const [trouble, advice] of rows) t.match(adviceFor(trouble), advice, trouble);
+});
