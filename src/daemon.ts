@@ -1,57 +1,25 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type Decision, decide } from './core/decide.ts';
 import { families } from './core/demand.ts';
 import type { LinkEvent } from './core/event.ts';
 import { type Applied, applyEvent, dropVanished, type Link } from './core/link.ts';
 import type { Observed } from './core/observed.ts';
-import { type Step, sentenceOf, shellCommandOf } from './core/plan.ts';
-import { isOtherManagers, type Profile, profileFor } from './core/profile.ts';
+import { shellCommandOf } from './core/plan.ts';
+import { type Profile, profileFor } from './core/profile.ts';
 import { reasonOf } from './core/reason.ts';
+import type { Snapshot } from './core/snapshot.ts';
 import { emptyState, type State } from './core/state.ts';
-import { linkLine, statusLine } from './core/status.ts';
+import { eventLine, linkLine, statusLine, vanishedLine } from './core/status.ts';
 import { uplinkDefaults } from './core/uplink.ts';
+import type { FindServers, Kernel, Sentences, ServerAddresses, Store } from './rooms.ts';
+import { type Settlement, Settler } from './settle.ts';
 
 /*
  * INVARIANTS
  * 1. One reconcile at a time. Events that come meanwhile wait and share the next one, in the order they came.
  * 2. Events of one interface are taken one after the other, also while a server's name is being looked up.
- * 3. No route of others is deleted before the state that can bring it back is on disk.
- * 4. The state changes in a reconcile only; what else wants to change it waits in #amendments.
- * 5. What the kernel shows decides; what is remembered only says which links are ours and what was displaced.
+ * 3. The state changes in a reconcile only; what else wants to change it waits in #amendments.
+ * 4. What the kernel shows decides; what is remembered only says which links are ours and what was displaced.
  */
-
-/** The kernel's routes. */
-export interface Kernel {
-  /** `forwarding`: also ask which interfaces forward. */
-  observe(questions: { forwarding: boolean }): Promise<Observed>;
-  apply(steps: readonly Step[]): Promise<{ step: Step; error?: string; skipped?: boolean }[]>;
-}
-
-/** Where the state is kept. `save` must not return before the state would survive a crash. */
-export interface Store {
-  load(bootId: string): Promise<{ state: State; notices: { level: 'notice' | 'warning'; text: string }[] }>;
-  save(state: State): Promise<void>;
-}
-
-interface ServerAddresses {
-  servers: string[];
-  unresolved: string[];
-}
-
-/** Finds the addresses of VPN servers. Never throws. */
-export type FindServers = (
-  profile: Profile,
-  link: { peerOptions: readonly string[]; pid?: number | undefined },
-) => Promise<ServerAddresses>;
-
-type Log = (fields: object, text: string) => void;
-/** Where sentences go. */
-export interface Sentences {
-  info: Log;
-  notice: Log;
-  warn: Log;
-  error: Log;
-}
 
 export interface DaemonOptions {
   kernel: Kernel;
@@ -77,48 +45,36 @@ interface Pending {
   answer(reply: Reply): void;
 }
 
-/** What a look at the daemon shows: for the control socket. */
-export interface Snapshot {
-  status: string;
-  degraded: boolean;
-  troubles: string[];
-  links: (Link & { says: string })[];
-  savedDefaults: State['savedDefaults'];
-}
-
-/** Rounds of look, decide, change until nothing is left to do. Three are needed at most; more means that somebody fights us. */
-const mostRounds = 6;
+type Amendment = (links: Link[]) => Link[];
 
 const noServers: ServerAddresses = { servers: [], unresolved: [] };
 
+/** The story of one event, and of everything else that calls for a look at the routes. */
 export class Daemon {
   readonly #options: DaemonOptions;
-  readonly #pending: Pending[] = [];
-  readonly #turns = new Map<string, Promise<unknown>>();
-  readonly #faults = new Map<string, string>();
-  /** What is known now, and what of it is on disk. */
+  #settler: Settler;
   #state: State;
-  #durable: State;
+  #settlement: Settlement | undefined;
+  /** undefined: the configuration could not be read yet. */
   #profiles: readonly Profile[] | undefined;
-  #decision: Decision | undefined;
-  #observed: Observed | undefined;
+  readonly #pending: Pending[] = [];
+  readonly #amendments: Amendment[] = [];
+  /** The last event of each interface that is under way. */
+  readonly #turns = new Map<string, Promise<unknown>>();
   #running: Promise<boolean> | undefined;
   #again = false;
-  /** Changes of the links from outside of the events, which the next reconcile takes in. */
-  readonly #amendments: ((links: Link[]) => Link[])[] = [];
-  #uplinks: string | undefined;
-  /** How many steps have been taken. */
   #changes = 0;
-  #failures: StepFailure[] = [];
   #retry: NodeJS.Timeout | undefined;
-  #status = '';
+  readonly #faults = new Map<string, string>();
   /** Troubles and warnings that hold and have been told. */
   #said = new Set<string>();
+  #status = '';
+  #uplinks: string | undefined;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
     this.#state = emptyState(options.bootId);
-    this.#durable = this.#state;
+    this.#settler = new Settler(options, this.#state);
   }
 
   /**
@@ -126,11 +82,11 @@ export class Daemon {
    * Without profiles (the configuration cannot be read) the links that are up keep those they came up with.
    */
   async start(profiles: readonly Profile[] | undefined): Promise<void> {
-    const { state, notices } = await this.#options.store.load(this.#options.bootId);
-    for (const { level, text } of notices)
-      this.#options.journal[level === 'warning' ? 'warn' : 'notice']({}, text);
+    const { store, journal, bootId } = this.#options;
+    const { state, notices } = await store.load(bootId);
+    for (const { level, text } of notices) journal[level === 'warning' ? 'warn' : 'notice']({}, text);
     this.#state = state;
-    this.#durable = state;
+    this.#settler = new Settler(this.#options, state);
     await (profiles === undefined ? this.reconcile() : this.configure(profiles));
   }
 
@@ -146,9 +102,8 @@ export class Daemon {
 
   /** Applies an event; the answer comes when the kernel's routes have been looked at after the change. */
   async handle(event: LinkEvent): Promise<Reply> {
-    const turn = (this.#turns.get(event.interface) ?? Promise.resolve()).then(() =>
-      this.#handleInTurn(event),
-    );
+    const before = this.#turns.get(event.interface) ?? Promise.resolve();
+    const turn = before.then(() => this.#handleInTurn(event));
     const settled = turn.catch(() => undefined);
     this.#turns.set(event.interface, settled);
     void settled.then(() => {
@@ -171,14 +126,14 @@ export class Daemon {
 
   /** The admin's word: every link is let go until it comes up anew, and the uplink gets its defaults back. */
   async release(): Promise<Snapshot> {
-    this.#options.journal.notice(
+    const { journal } = this.#options;
+    journal.notice(
       {},
       'restoring the uplink, as the administrator asked; links that are up are left alone until they come up anew',
     );
-    const links = this.#state.links
-      .filter(link => link.lost !== true)
-      .map(link => ({ ...link, released: true }));
-    this.#state = { ...this.#state, links };
+    this.#amendments.push(links =>
+      links.filter(link => link.lost !== true).map(link => ({ ...link, released: true })),
+    );
     await this.reconcile();
     return this.snapshot();
   }
@@ -197,25 +152,30 @@ export class Daemon {
     this.#tell();
   }
 
+  /** How things stand, for the control socket. */
   snapshot(): Snapshot {
     const troubles = this.#troubles();
     return {
       status: this.#status,
       degraded: troubles.length > 0,
       troubles,
-      links: this.#state.links.map(link => ({ ...link, says: linkLine(link, this.#decision) })),
+      links: this.#state.links.map(link => ({ ...link, says: linkLine(link, this.#settlement?.decision) })),
       savedDefaults: this.#state.savedDefaults,
     };
   }
 
-  /** What the kernel had at a look just now. */
+  /**
+   * What the kernel had at a look just now.
+   * @throws Error where ip cannot be asked.
+   */
   async look(): Promise<Observed> {
     await this.reconcile();
-    if (this.#observed === undefined) throw new Error(this.#troubles().join('; '));
-    return this.#observed;
+    if (this.#settlement === undefined || this.#faults.has('ip'))
+      throw new Error(this.#troubles().join('; '));
+    return this.#settlement.observed;
   }
 
-  /** Takes no more events and resolves when the reconcile under way is done with. */
+  /** Resolves when the reconcile under way is done with; there are no more by themselves. */
   async close(): Promise<void> {
     await this.#running?.catch(() => undefined);
     clearTimeout(this.#retry);
@@ -252,193 +212,100 @@ export class Daemon {
   }
 
   async #reconcileOnce(batch: readonly Pending[]): Promise<void> {
-    const observed = await this.#observe();
+    const observed = await this.#settler.observe(this.#state);
     const { links, vanished } = dropVanished(this.#state.links, observed.interfaces);
-    for (const link of vanished) {
-      this.#options.journal.info(
-        fieldsOf(link),
-        `${link.profile?.name ?? 'unmanaged'}: ${link.interface} is gone; treating it as down${link.profile?.['on-loss'] === 'block' ? ', and nothing leaves until it returns' : ''}`,
-      );
-    }
+    for (const link of vanished) this.#options.journal.info({ PPP_LINK: link.interface }, vanishedLine(link));
     const amended = this.#amendments.splice(0).reduce((current, amend) => amend(current), links);
     this.#state = { ...this.#state, links: amended };
     const applied = batch.map(pending => this.#absorb(pending, observed));
-    await this.#settle(observed);
+    const settlement = await this.#settler.settle(this.#state, observed);
+    this.#settlement = settlement;
+    this.#state = settlement.state;
+    this.#changes += settlement.changes;
+    this.report('state', settlement.stateFault);
     batch.forEach((pending, i) => {
       const result = applied[i];
-      if (result !== undefined) pending.answer(this.#replyTo(result));
+      if (result !== undefined) pending.answer(this.#replyTo(result, settlement));
     });
-  }
-
-  #observe(): Promise<Observed> {
-    const forwarding = this.#state.links.some(link => (link.profile?.['proxy-arp'] ?? 'off') !== 'off');
-    return this.#options.kernel.observe({ forwarding });
   }
 
   /** One event into the state. */
   #absorb({ event, profile, servers }: Pending, observed: Observed): Applied {
     const applied = applyEvent(this.#state.links, event, observed.interfaces);
-    const { link, outcome, because } = applied;
-    const about = `${event.name} of ${event.interface}`;
     const fields = { PPP_LINK: event.interface, PPP_EVENT: event.name };
-    if (outcome === 'stale') {
-      this.#options.journal.notice(fields, `${about}: nothing to do, ${because}`);
-      return applied;
-    }
-    const isUp = event.name.endsWith('-up') && link !== undefined;
-    const current: Link | undefined = isUp
-      ? { ...link, ...(this.#profiles === undefined ? {} : { profile }), ...servers }
-      : link;
+    const isUp = event.name.endsWith('-up') && applied.outcome !== 'stale';
+    const link =
+      isUp && applied.link !== undefined
+        ? { ...applied.link, ...servers, ...(this.#profiles && { profile }) }
+        : applied.link;
     const links = applied.links
-      .map(candidate => (isUp && candidate === link && current !== undefined ? current : candidate))
-      // It returned: what was dark since it was lost is over.
-      .filter(
-        candidate => !isUp || candidate.lost !== true || candidate.profile?.name !== current?.profile?.name,
-      );
+      .map(candidate => (candidate === applied.link && link !== undefined ? link : candidate))
+      // It returned: the dark since it was lost is over.
+      .filter(other => !isUp || other.lost !== true || other.profile?.name !== link?.profile?.name);
     this.#state = { ...this.#state, links };
-    if (outcome === 'repeated') this.#options.journal.info(fields, `${about}: known already`);
-    else if (isUp) this.#options.journal.info(fields, `${about}: ${introduce(current, event)}`);
-    else if (link?.profile === undefined)
-      this.#options.journal.info(fields, `${about}: it was left alone, nothing to put back`);
-    else this.#options.journal.info(fields, `${about}: putting back what it had moved`);
-    return current === undefined ? applied : { ...applied, links, link: current };
+    const level = applied.outcome === 'stale' ? 'notice' : 'info';
+    this.#options.journal[level](fields, eventLine(event, { ...applied, link }));
+    return { ...applied, ...(link === undefined ? {} : { link }) };
   }
 
-  /** Decides and changes until the kernel has what is wanted. */
-  async #settle(first: Observed): Promise<void> {
-    let observed = first;
-    const failed = new Map<string, StepFailure>();
-    for (let round = 1; round <= mostRounds; round++) {
-      const decision = decide({ state: this.#state, observed, refused: refusedLines(failed) });
-      const saved = await this.#save(decision.state);
-      for (const { route } of saved ? decision.dropped : []) {
-        this.#options.journal.notice(
-          { ROUTE: route },
-          `not bringing back ${route}: the uplink changed meanwhile, and what is there now stays`,
-        );
-      }
-      const possible = saved ? decision.steps : this.#stepsWithoutSaving(observed);
-      this.#decision = decision;
-      this.#observed = observed;
-      if (saved) this.#state = decision.state;
-      const steps = possible.filter(step => !failed.has(shellCommandOf(step)));
-      if (steps.length === 0) break;
-      for (const failure of await this.#apply(steps)) failed.set(shellCommandOf(failure.step), failure);
-      observed = await this.#observe();
-      this.#observed = observed;
-    }
-    this.#failures = [...failed.values()];
-  }
-
-  /** What may be done while the state cannot be written: what the state on disk asks for, without the links that are gone. */
-  #stepsWithoutSaving(observed: Observed): Step[] {
-    const onDisk = new Set(this.#durable.links.map(({ ifindex }) => ifindex));
-    const links = this.#state.links.filter(({ ifindex }) => onDisk.has(ifindex));
-    const { steps } = decide({ state: { ...this.#durable, links }, observed, refused: new Set() });
-    const safe = new Set(this.#durable.savedDefaults.map(({ route }) => route));
-    return steps.filter(
-      step => step.kind !== 'delete-route' || step.because !== 'displaced' || safe.has(step.route.line),
-    );
-  }
-
-  async #save(state: State): Promise<boolean> {
-    if (isDeepStrictEqual(state, this.#durable)) return true;
-    try {
-      await this.#options.store.save(state);
-      this.#durable = state;
-      this.report('state', undefined);
-      return true;
-    } catch (error) {
-      this.report('state', `${reasonOf(error)}; no default is moved until it can be saved`);
-      return false;
-    }
-  }
-
-  async #apply(steps: readonly Step[]): Promise<StepFailure[]> {
-    const results = await this.#options.kernel.apply(steps);
-    return results.flatMap(({ step, error, skipped }) => {
-      const text = `${sentenceOf(step)}: ${shellCommandOf(step)}`;
-      if (skipped) {
-        this.#options.journal.warn(fieldsOfStep(step), `not ${text}: what it needs failed`);
-        return [];
-      }
-      if (error === undefined) {
-        this.#changes++;
-        this.#options.journal.info(fieldsOfStep(step), text);
-        return [];
-      }
-      const again = this.#failures.some(
-        earlier => earlier.error === error && shellCommandOf(earlier.step) === shellCommandOf(step),
-      );
-      if (!again) this.#options.journal.warn(fieldsOfStep(step), `failed ${text}: ${error}`);
-      return [{ step, error }];
-    });
-  }
-
-  #replyTo({ outcome, link, because }: Applied): Reply {
-    const stateFault = this.#faults.get('state');
+  #replyTo({ outcome, link, because }: Applied, settlement: Settlement): Reply {
     if (outcome === 'stale') return { ok: true, text: `nothing to do: ${because}` };
-    if (stateFault !== undefined) return { ok: false, code: 'STATE', text: stateFault };
-    const [failure] = this.#failures;
-    if (failure !== undefined)
+    if (settlement.stateFault !== undefined) return { ok: false, code: 'STATE', text: settlement.stateFault };
+    const [failure] = settlement.failures;
+    if (failure !== undefined) {
       return { ok: false, code: 'ROUTE', text: `${shellCommandOf(failure.step)}: ${failure.error}` };
-    if (link === undefined || outcome === 'down') return { ok: true, text: this.#lineOf('no link is up') };
-    const unresolved = link.unresolved ?? [];
-    if (unresolved.length > 0)
+    }
+    const unresolved = link?.unresolved ?? [];
+    if (outcome !== 'down' && unresolved.length > 0) {
       return { ok: false, code: 'SERVER', text: `no address for ${unresolved.join(', ')}` };
-    return { ok: true, text: linkLine(link, this.#decision) };
-  }
-
-  #lineOf(otherwise: string): string {
-    return this.#state.links.map(link => linkLine(link, this.#decision)).join('; ') || otherwise;
+    }
+    const told = outcome === 'down' || link === undefined ? this.#state.links : [link];
+    return {
+      ok: true,
+      text: told.map(one => linkLine(one, settlement.decision)).join('; ') || 'no link is up',
+    };
   }
 
   #troubles(): string[] {
-    const failures = this.#failures.map(({ step, error }) => `${shellCommandOf(step)}: ${error}`);
-    return [...this.#faults.values(), ...failures, ...(this.#decision?.troubles ?? [])];
+    const failures = this.#settlement?.failures ?? [];
+    return [
+      ...this.#faults.values(),
+      ...failures.map(({ step, error }) => `${shellCommandOf(step)}: ${error}`),
+      ...(this.#settlement?.decision.troubles ?? []),
+    ];
   }
 
-  /** Says what changed: troubles that are new, and the status line. */
+  /** Says what changed: troubles and warnings that are new, and the status line. */
   #tell(): void {
-    const sayings = [...(this.#decision?.troubles ?? []), ...(this.#decision?.warnings ?? [])];
+    const decision = this.#settlement?.decision;
+    const sayings = [...(decision?.troubles ?? []), ...(decision?.warnings ?? [])];
     for (const saying of sayings) if (!this.#said.has(saying)) this.#options.journal.warn({}, saying);
     this.#said = new Set(sayings);
-    const status = statusLine(this.#state.links, this.#decision, this.#troubles());
+    const status = statusLine(this.#state.links, decision, this.#troubles());
     if (status === this.#status) return;
     this.#status = status;
     this.#options.onStatus(status);
   }
 
+  /** Whatever is wrong may come right without a word: look again by and by. */
   #scheduleRetry(): void {
     clearTimeout(this.#retry);
-    const unresolved = this.#state.links.some(link => (link.unresolved ?? []).length > 0);
-    const waiting = (this.#decision?.troubles.length ?? 0) > 0;
-    if (
-      this.#failures.length === 0 &&
-      !this.#faults.has('ip') &&
-      !this.#faults.has('state') &&
-      !unresolved &&
-      !waiting
-    )
-      return;
-    this.#retry = setTimeout(() => void this.#tryAgain(), this.#options.retryAfter);
-  }
-
-  async #tryAgain(): Promise<void> {
-    await this.#refreshLinks(link =>
-      (link.unresolved ?? []).length > 0 ? { profile: link.profile } : undefined,
-    );
-    await this.reconcile();
+    if (this.#troubles().length === 0) return;
+    this.#retry = setTimeout(() => {
+      const isUnresolved = (link: Link) => (link.unresolved ?? []).length > 0;
+      void this.#refreshLinks(link => (isUnresolved(link) ? { profile: link.profile } : undefined)).then(() =>
+        this.reconcile(),
+      );
+    }, this.#options.retryAfter);
   }
 
   /** Another uplink may know another address of a server's name. Looked up in the background: the pins there are hold. */
   #followUplinks(): void {
-    const uplinks = uplinksOf(this.#decision, this.#observed);
-    const moved = uplinks !== this.#uplinks && this.#uplinks !== undefined && uplinks !== '';
-    this.#uplinks = uplinks;
-    if (!moved) return;
-    void this.#refreshLinks(link =>
-      link.profile !== undefined && link.lost !== true ? { profile: link.profile } : undefined,
+    const before = this.#uplinks;
+    this.#uplinks = uplinksOf(this.#settlement);
+    if (before === undefined || this.#uplinks === before || this.#uplinks === '') return;
+    void this.#refreshLinks(({ profile, lost }) =>
+      profile !== undefined && lost !== true ? { profile } : undefined,
     ).then(() => this.reconcile());
   }
 
@@ -467,8 +334,9 @@ export class Daemon {
 }
 
 /** The defaults that lead past our links, those that are displaced included, in one text to compare. */
-function uplinksOf(decision: Decision | undefined, observed: Observed | undefined): string | undefined {
-  if (decision === undefined || observed === undefined) return undefined;
+function uplinksOf(settlement: Settlement | undefined): string | undefined {
+  if (settlement === undefined) return undefined;
+  const { decision, observed } = settlement;
   const present = families.flatMap(family =>
     uplinkDefaults(observed, decision.demand.managedDevices, family),
   );
@@ -477,37 +345,4 @@ function uplinksOf(decision: Decision | undefined, observed: Observed | undefine
     ...decision.state.savedDefaults.map(({ route }) => route),
   ];
   return [...new Set(lines)].sort().join('\n');
-}
-
-interface StepFailure {
-  step: Step;
-  error: string;
-}
-
-function refusedLines(failed: ReadonlyMap<string, StepFailure>): Set<string> {
-  return new Set(
-    [...failed.values()].flatMap(({ step }) => (step.kind === 'add-route' ? [step.route.line] : [])),
-  );
-}
-
-/** What a new link is and what becomes of it, for the journal. */
-function introduce(link: Link | undefined, event: LinkEvent): string {
-  if (link === undefined) return 'unknown';
-  const ends = `${event.local ?? 'no address'} to ${event.remote ?? 'no address'}`;
-  if (link.profile !== undefined) return `${ends}, profile ${link.profile.name}`;
-  const why = isOtherManagers(link)
-    ? 'another manager runs it'
-    : `no profile matches (ipparam ${JSON.stringify(link.ipparam ?? '')})`;
-  return `${ends}, left alone: ${why}`;
-}
-
-function fieldsOf(link: Link): object {
-  return {
-    PPP_LINK: link.interface,
-    ...(link.profile === undefined ? {} : { PPP_PROFILE: link.profile.name }),
-  };
-}
-
-function fieldsOfStep(step: Step): object {
-  return 'route' in step ? { ROUTE: step.route.line } : {};
 }

@@ -2,7 +2,7 @@ import type { Address, Interface, Observed } from '../../src/core/observed.ts';
 import { commandOf, type Step } from '../../src/core/plan.ts';
 import type { Family } from '../../src/core/prefix.ts';
 import { devicesOf, identityOf, parseRoute, type Route } from '../../src/core/route.ts';
-import type { Kernel } from '../../src/daemon.ts';
+import type { Kernel } from '../../src/rooms.ts';
 
 /**
  * A routing table as text, with the rules of fib_table_insert() and fib_table_delete(): fast, and never the only

@@ -1,0 +1,122 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type Decision, decide } from './core/decide.ts';
+import type { Observed } from './core/observed.ts';
+import { type Step, sentenceOf, shellCommandOf } from './core/plan.ts';
+import { reasonOf } from './core/reason.ts';
+import type { State } from './core/state.ts';
+import type { Kernel, Sentences, Store } from './rooms.ts';
+
+/** A step that the kernel would not take. */
+export interface StepFailure {
+  step: Step;
+  error: string;
+}
+
+/** How things stand after the kernel was made what it should be. */
+export interface Settlement {
+  state: State;
+  /** The last decision; what it still would do is what failed. */
+  decision: Decision;
+  observed: Observed;
+  failures: StepFailure[];
+  /** Why the state is not on disk, if so. */
+  stateFault: string | undefined;
+  /** How many steps were taken. */
+  changes: number;
+}
+
+/** Rounds of look, decide, change. Two or three are enough; more means that somebody fights us. */
+const mostRounds = 6;
+
+/** Makes the kernel's routes what they should be, and never takes what is not saved. */
+export class Settler {
+  readonly #kernel: Kernel;
+  readonly #store: Store;
+  readonly #journal: Sentences;
+  /** The state that is on disk. */
+  #durable: State;
+  #failures: readonly StepFailure[] = [];
+
+  constructor(rooms: { kernel: Kernel; store: Store; journal: Sentences }, onDisk: State) {
+    this.#kernel = rooms.kernel;
+    this.#store = rooms.store;
+    this.#journal = rooms.journal;
+    this.#durable = onDisk;
+  }
+
+  /** Decides, saves and changes until a look at the kernel finds nothing left to do. */
+  async settle(wanted: State, first: Observed): Promise<Settlement> {
+    const failed = new Map<string, StepFailure>();
+    const refused = () =>
+      new Set([...failed.values()].flatMap(({ step }) => ('route' in step ? [step.route.line] : [])));
+    let state = wanted;
+    let observed = first;
+    let changes = 0;
+    for (let round = 1; ; round++) {
+      let decision = decide({ state, observed, refused: refused() });
+      const stateFault = await this.#save(decision.state);
+      if (stateFault === undefined) {
+        state = decision.state;
+        for (const { route } of decision.dropped) {
+          const why = 'the uplink changed meanwhile, and what is there now stays';
+          this.#journal.notice({ ROUTE: route }, `not bringing back ${route}: ${why}`);
+        }
+      } else decision = this.#decideWithoutSaving(state, observed);
+      const steps = decision.steps.filter(step => !failed.has(shellCommandOf(step)));
+      if (steps.length === 0 || round > mostRounds) {
+        this.#failures = [...failed.values()];
+        return { state, decision, observed, failures: [...failed.values()], stateFault, changes };
+      }
+      const failures = await this.#apply(steps);
+      changes += steps.length - failures.length;
+      for (const failure of failures) failed.set(shellCommandOf(failure.step), failure);
+      observed = await this.observe(state);
+    }
+  }
+
+  observe(state: State): Promise<Observed> {
+    const forwarding = state.links.some(link => (link.profile?.['proxy-arp'] ?? 'off') !== 'off');
+    return this.#kernel.observe({ forwarding });
+  }
+
+  /** What the state on disk asks for, without the links that are gone: all that may be done while it cannot be written. */
+  #decideWithoutSaving(state: State, observed: Observed): Decision {
+    const onDisk = new Set(this.#durable.links.map(({ order }) => order));
+    const links = state.links.filter(({ order }) => onDisk.has(order));
+    const decision = decide({ state: { ...this.#durable, links }, observed, refused: new Set() });
+    const safe = new Set(this.#durable.savedDefaults.map(({ route }) => route));
+    const isSafe = (step: Step) =>
+      step.kind !== 'delete-route' || step.because !== 'displaced' || safe.has(step.route.line);
+    return { ...decision, steps: decision.steps.filter(isSafe) };
+  }
+
+  /** The reason why it could not be saved. */
+  async #save(state: State): Promise<string | undefined> {
+    if (isDeepStrictEqual(state, this.#durable)) return undefined;
+    try {
+      await this.#store.save(state);
+      this.#durable = state;
+      return undefined;
+    } catch (error) {
+      return `${reasonOf(error)}; no default is moved until it can be saved`;
+    }
+  }
+
+  /** The steps that failed; each is told once, for as long as it goes on failing. */
+  async #apply(steps: readonly Step[]): Promise<StepFailure[]> {
+    const failures: StepFailure[] = [];
+    for (const { step, error, skipped } of await this.#kernel.apply(steps)) {
+      const fields = 'route' in step ? { ROUTE: step.route.line } : {};
+      const text = `${sentenceOf(step)}: ${shellCommandOf(step)}`;
+      if (skipped === true) this.#journal.warn(fields, `not ${text}: what it needs failed`);
+      else if (error === undefined) this.#journal.info(fields, text);
+      else {
+        failures.push({ step, error });
+        if (!this.#failures.some(earlier => shellCommandOf(earlier.step) === shellCommandOf(step))) {
+          this.#journal.warn(fields, `failed ${text}: ${error}`);
+        }
+      }
+    }
+    return failures;
+  }
+}
