@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import t, { type Test } from 'tap';
 import { ask, ControlError } from '../../src/control/control-client.ts';
 import { createControlSocket } from '../../src/control/control-socket.ts';
@@ -66,7 +67,6 @@ t.test('every way in which there is no answer', async t => {
   t.equal(await failureOf(absent), 'absent: no ppp-routed answers at PATH', 'no socket');
 
   const leftover = await daemonThat(t, () => undefined);
-  const { execa } = await import('execa');
   await execa('perl', [
     '-MSocket',
     '-e',
