@@ -6,6 +6,7 @@ import type { Observed } from './core/observed.ts';
 import { shellCommandOf } from './core/plan.ts';
 import { type Profile, profileFor } from './core/profile.ts';
 import { reasonOf } from './core/reason.ts';
+import { type Rehearsal, rehearse } from './core/rehearsal.ts';
 import type { Snapshot } from './core/snapshot.ts';
 import { emptyState, type State } from './core/state.ts';
 import { eventLine, linkLine, statusLine, vanishedLine } from './core/status.ts';
@@ -173,6 +174,14 @@ export class Daemon {
     if (this.#settlement === undefined || this.#faults.has('ip'))
       throw new Error(this.#troubles().join('; '));
     return this.#settlement.observed;
+  }
+
+  /** What would be done at an event: a dry run against what the kernel has now. */
+  async rehearse(event: LinkEvent): Promise<Rehearsal> {
+    const observed = await this.look();
+    const profile = profileFor(this.#profiles ?? [], event);
+    const { servers } = profile === undefined ? noServers : await this.#options.findServers(profile, event);
+    return rehearse({ state: this.#state, observed, event, profile, servers });
   }
 
   /** Resolves when the reconcile under way is done with; there are no more by themselves. */

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { createControlSocket, type Request } from './control/control-socket.ts';
+import { decodeEvent } from './core/event.ts';
 import { reasonOf } from './core/reason.ts';
 import { Daemon } from './daemon.ts';
 import { directoriesOf } from './directories.ts';
@@ -105,6 +106,8 @@ const controlSocket = createControlSocket(async (request: Request): Promise<unkn
     case 'reload':
       await reload();
       return daemon.snapshot();
+    case 'plan':
+      return daemon.rehearse(decodeEvent(Buffer.from(request.event)));
   }
 });
 

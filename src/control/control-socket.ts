@@ -8,12 +8,14 @@ export const RequestSchema = v.variant('command', [
   v.strictObject({ command: v.literal('observe') }),
   v.strictObject({ command: v.literal('restore') }),
   v.strictObject({ command: v.literal('reload') }),
+  /** `event` as a hook would send it: docs/wire.md. */
+  v.strictObject({ command: v.literal('plan'), event: v.string() }),
 ]);
 export type Request = v.InferOutput<typeof RequestSchema>;
 
 export type Answers = (request: Request) => Promise<unknown>;
 
-const requestLimit = 4096;
+const requestLimit = 8192;
 /** How long a client may take over its question, in milliseconds. */
 const patience = 1000;
 
