@@ -12,13 +12,7 @@ export interface RestoreRoom extends Room {
 
 /** Puts the uplink back now, whether a daemon is there or not. Links that are up are let go until they come up anew. */
 export async function restore(room: RestoreRoom): Promise<number> {
-  const sight = await restoreByDaemon(room).catch(async (error: unknown) => {
-    if (!(error instanceof CommandError && error.code === 'absent')) throw error;
-    room.terminal.print('No daemon answers; putting the uplink back from the state file.');
-    const restored = await room.restoreOffline();
-    // One that was started meanwhile read the state before it was changed: it has the last word, so it is told too.
-    return restoreByDaemon(room).catch(() => restored);
-  });
+  const sight = (await restoreByDaemon(room)) ?? (await restoreAlone(room));
   room.terminal.print(describe(sight));
   for (const trouble of sight.troubles) {
     room.terminal.print(`${room.terminal.paint('red', 'Trouble:')} ${trouble}\n  ${adviceFor(trouble)}`);
@@ -26,9 +20,22 @@ export async function restore(room: RestoreRoom): Promise<number> {
   return sight.degraded ? exitStatus.trouble : exitStatus.fine;
 }
 
-async function restoreByDaemon(room: Room): Promise<Sight> {
-  await askSnapshot(room, 'restore');
-  return askSight(room);
+/** @returns undefined where there is no daemon. One that cannot be asked may be at work: then nothing is done behind its back. */
+async function restoreByDaemon(room: Room): Promise<Sight | undefined> {
+  try {
+    await askSnapshot(room, 'restore');
+    return await askSight(room);
+  } catch (error) {
+    if (error instanceof CommandError && error.code === 'absent') return undefined;
+    throw error;
+  }
+}
+
+async function restoreAlone(room: RestoreRoom): Promise<Sight> {
+  room.terminal.print('No daemon answers; putting the uplink back from the state file.');
+  const restored = await room.restoreOffline();
+  // One that was started meanwhile has read the state of before: it has the last word, so it is told too.
+  return (await restoreByDaemon(room)) ?? restored;
 }
 
 function describe({ links, observed }: Sight): string {
