@@ -6,18 +6,12 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execa, execaSync, type ResultPromise } from 'execa';
+import { execa } from 'execa';
 import t, { type Test } from 'tap';
+import { findObstacle, Namespace, type Started } from './namespace.ts';
 
 const root = join(import.meta.dirname, '../..');
 const program = process.env.PPP_ROUTED_PROGRAM ?? join(root, 'dist/ppp-routed.js');
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-
-/** Root needs no user namespace, and on some machines may not have one. */
-const isRoot = process.getuid?.() === 0;
-const unshare = ['unshare', ...(isRoot ? [] : ['--user', '--map-root-user']), '--net', '--mount'];
-const intoNamespace = [...(isRoot ? [] : ['--user', '--preserve-credentials']), '--net', '--mount'];
-
 /** The profile of most rows: match by ipparam `work`, everything through the link. */
 export const replaceProfile = `
 [link.work]
@@ -36,17 +30,7 @@ export function scenario(name: string, story: (lab: Lab, t: Test) => Promise<voi
 }
 
 /** Why there can be no lab on this machine; false if there can. */
-const obstacle = findObstacle();
-
-function findObstacle(): string | false {
-  if (process.platform !== 'linux') return 'network namespaces are Linux’s';
-  if (!existsSync(program)) return `${program} is not there: npm run build`;
-  const [command = '', ...words] = [...unshare, 'mount', '-t', 'sysfs', 'sysfs', '/sys'];
-  const { failed, stderr, shortMessage } = execaSync(command, words, { reject: false, env: { LC_ALL: 'C' } });
-  if (!failed) return false;
-  const who = isRoot ? 'root' : 'ordinary users';
-  return `this kernel forbids user, network and mount namespaces to ${who}: ${stderr || shortMessage}`;
-}
+const obstacle = existsSync(program) ? findObstacle() : `${program} is not there: npm run build`;
 
 /** What a test may say of a machine before the first event. */
 export interface Machine {
@@ -93,9 +77,10 @@ export interface SavedState {
 
 export class Lab {
   readonly #t: Test;
-  readonly #holder: Holder;
+  readonly #namespace: Namespace;
   readonly directory: string;
-  #daemon: ResultPromise | undefined;
+  #daemon: Started | undefined;
+  readonly #started: Started[] = [];
   #log = '';
   /** The whole of the tables before the first event. */
   before = '';
@@ -104,16 +89,15 @@ export class Lab {
     const directory = await mkdtemp(join(tmpdir(), 'netns-'));
     t.teardown(() => rm(directory, { recursive: true, force: true }));
     for (const name of ['etc', 'run', 'state', 'peers']) await mkdir(join(directory, name));
-    const lab = new Lab(t, directory, holdNamespace());
+    const lab = new Lab(t, directory, new Namespace());
     t.teardown(() => lab.#close());
-    await lab.#holderIsReady();
     return lab;
   }
 
-  private constructor(t: Test, directory: string, holder: Holder) {
+  private constructor(t: Test, directory: string, namespace: Namespace) {
     this.#t = t;
     this.directory = directory;
-    this.#holder = holder;
+    this.#namespace = namespace;
   }
 
   /** Makes the machine, remembers its tables and starts the daemon. Without a word it is the base of all scenarios. */
@@ -155,19 +139,15 @@ export class Lab {
   }
 
   /** Runs a command on the machine and returns what it printed; it may not fail. */
-  async run(...argv: string[]): Promise<string> {
-    const { stdout } = await this.start(argv, { LC_ALL: 'C' });
-    return String(stdout);
+  run(...argv: string[]): Promise<string> {
+    return this.#namespace.run(...argv);
   }
 
-  /** Starts a command on the machine. */
-  start(argv: string[], environment: Record<string, string> = {}): ResultPromise {
-    const [command, words] = this.#inside(argv);
-    return execa(command, words, { extendEnv: false, env: { PATH, ...environment } });
-  }
-
-  #inside(argv: string[]): [string, string[]] {
-    return ['nsenter', [...intoNamespace, '--target', String(this.#holder.pid), '--', ...argv]];
+  /** Starts a process on the machine; it ends with the test. */
+  start(argv: string[], environment: Record<string, string> = {}): Started {
+    const started = this.#namespace.start(['setpriv', '--pdeathsig', 'KILL', ...argv], environment);
+    this.#started.push(started);
+    return started;
   }
 
   /** `ip` with these words. */
@@ -212,11 +192,16 @@ export class Lab {
 
   /** `ip route` comes to print these lines, within so many milliseconds. */
   async comesToShow(routes: string, within = 1000): Promise<void> {
-    const started = performance.now();
-    const wanted = linesOf(routes).join('\n');
-    await this.until(async () => (await this.lines()).join('\n') === wanted, within).catch(() => undefined);
-    await this.shows(routes, `ip route within ${within} ms`);
-    this.#t.comment(`after ${Math.round(performance.now() - started)} ms`);
+    await this.comesToPrint('route', routes, within);
+  }
+
+  /** `ip` with these words comes to print these lines, within so many milliseconds. */
+  async comesToPrint(words: string, lines: string, within: number): Promise<void> {
+    const wanted = linesOf(lines).join('\n');
+    await this.until(async () => (await this.lines(words)).join('\n') === wanted, within).catch(
+      () => undefined,
+    );
+    await this.prints(words, lines, `ip ${words}, within ${within} ms`);
   }
 
   /** The tables are byte for byte what they were, and nothing of ours is left. */
@@ -273,7 +258,7 @@ export class Lab {
     };
     const variables = Object.entries(environment).map(([key, value]) => `${key}=${value}`);
     const started = performance.now();
-    const [command, words] = this.#inside([
+    const [command, words] = this.#namespace.command([
       ...['env', '-i', ...variables, join(root, 'hooks', event)],
       ...[name, '/dev/pts/3', '115200', local, remote, call.ipparam ?? 'work'],
     ]);
@@ -360,16 +345,13 @@ export class Lab {
   }
 
   async startDaemon(environment: Record<string, string> = {}): Promise<void> {
-    // A test that is killed takes its daemon with it.
-    const argv = ['setpriv', '--pdeathsig', 'KILL', process.execPath, program];
     const from = this.#log.length;
-    const daemon = this.start(argv, {
+    const daemon = this.start([process.execPath, program], {
       CONFIGURATION_DIRECTORY: join(this.directory, 'etc'),
       RUNTIME_DIRECTORY: join(this.directory, 'run'),
       STATE_DIRECTORY: join(this.directory, 'state'),
       ...environment,
     });
-    daemon.catch(() => undefined);
     for (const stream of [daemon.stdout, daemon.stderr]) {
       stream?.on('data', chunk => {
         this.#log += chunk;
@@ -384,7 +366,7 @@ export class Lab {
   /** Ends the daemon and waits for its end. */
   async stopDaemon(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     this.#daemon?.kill(signal);
-    await this.#daemon?.catch(() => undefined);
+    await this.#daemon;
     this.#daemon = undefined;
   }
 
@@ -392,21 +374,14 @@ export class Lab {
     return this.#daemon?.pid;
   }
 
-  async #holderIsReady(): Promise<void> {
-    const holder = this.#holder;
-    await new Promise<void>((resolve, reject) => {
-      holder.stdout?.once('data', () => resolve());
-      void holder.then(({ stderr, shortMessage }) => reject(new Error(`${shortMessage}: ${stderr}`)));
-    });
-  }
-
   async #close(): Promise<void> {
     if (!this.#t.passing()) this.#t.comment(`the journal:\n${this.#log}`);
     await this.stopDaemon();
     // What a killed daemon left listening ends at the next news.
     await this.ip('link set lo down').catch(() => undefined);
-    this.#holder.stdin?.end();
-    await this.#holder;
+    for (const started of this.#started) started.kill('SIGKILL');
+    await Promise.all(this.#started);
+    await this.#namespace.close();
   }
 }
 
@@ -431,31 +406,11 @@ export const linkAlone = `
   192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
 `;
 
-type Holder = ReturnType<typeof holdNamespace>;
-
-/** A process whose namespaces are the machine. */
-function holdNamespace() {
-  const [command = '', ...words] = [...unshare, '/bin/sh', '-euc', prepareNamespace];
-  return execa(command, words, { stdin: 'pipe', reject: false, cwd: '/' });
-}
-
-/**
- * sysfs shows the devices of the namespace it was mounted in. Without link-local addresses nothing in the IPv6 tables
- * moves by itself. Lives as long as its input.
- */
-const prepareNamespace = `
-mount -t sysfs sysfs /sys
-echo 1 >/proc/sys/net/ipv6/conf/default/addr_gen_mode
-ip link set lo up
-echo ready
-exec cat
-`;
-
 /** The lines of a text, without indentation, spaces at their ends and empty ones. */
 export function linesOf(text: string): string[] {
   return text
     .split('\n')
-    .map(line => line.trim().replace(' proto ppp-routed', ' proto 173'))
+    .map(line => line.trim().replace(' proto ppp-routed', ' proto 173').replace('\t', ' '))
     .filter(line => line !== '');
 }
 

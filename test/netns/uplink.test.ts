@@ -437,8 +437,5 @@ function withoutDefault(routes: string): string {
 
 /** That is the only default before long. */
 async function onlyDefault(lab: Lab, line: string): Promise<void> {
-  await lab
-    .until(async () => (await lab.lines('route show default')).join('\n') === line)
-    .catch(() => undefined);
-  await lab.prints('route show default', line);
+  await lab.comesToPrint('route show default', line, 1000);
 }
