@@ -260,10 +260,8 @@ export class Daemon {
   #replyTo({ outcome, link, because }: Applied, settlement: Settlement): Reply {
     if (outcome === 'stale') return { ok: true, text: `nothing to do: ${because}` };
     if (settlement.stateFault !== undefined) return { ok: false, code: 'STATE', text: settlement.stateFault };
-    const [failure] = settlement.failures;
-    if (failure !== undefined) {
-      return { ok: false, code: 'ROUTE', text: `${shellCommandOf(failure.step)}: ${failure.error}` };
-    }
+    if (settlement.failures.length > 0)
+      return { ok: false, code: 'ROUTE', text: failureLines(settlement).join('; ') };
     const unresolved = link?.unresolved ?? [];
     if (outcome !== 'down' && unresolved.length > 0) {
       return { ok: false, code: 'SERVER', text: `no address for ${unresolved.join(', ')}` };
@@ -276,10 +274,9 @@ export class Daemon {
   }
 
   #troubles(): string[] {
-    const failures = this.#settlement?.failures ?? [];
     return [
       ...this.#faults.values(),
-      ...failures.map(({ step, error }) => `${shellCommandOf(step)}: ${error}`),
+      ...failureLines(this.#settlement),
       ...(this.#settlement?.decision.troubles ?? []),
     ];
   }
@@ -340,6 +337,11 @@ export class Daemon {
         .filter(link => link.lost !== true || link.profile?.['on-loss'] === 'block'),
     );
   }
+}
+
+/** What the kernel would not take, a sentence each. */
+function failureLines(settlement: Settlement | undefined): string[] {
+  return settlement?.failures.map(({ step, error }) => `${shellCommandOf(step)}: ${error}`) ?? [];
 }
 
 /** The defaults that lead past our links, those that are displaced included, in one text to compare. */

@@ -2,6 +2,7 @@ import { type Demand, demandOf, families } from './demand.ts';
 import type { Observed } from './observed.ts';
 import { pinsOf } from './pin.ts';
 import { planSteps, type Step, type Wanted } from './plan.ts';
+import { covers, parsePrefix } from './prefix.ts';
 import { proxyNeighboursOf } from './proxy-neighbour.ts';
 import { devicesOf } from './route.ts';
 import { type SavedDefault, type State, savedRoute } from './state.ts';
@@ -98,7 +99,7 @@ export function decide({ state, observed, refused }: Situation): Decision {
     demand,
     displacing: steps.some(step => step.kind === 'delete-route' && step.because === 'displaced'),
     troubles,
-    warnings: leaks(demand, observed),
+    warnings: [...leaks(demand, observed), ...overlaps(demand, observed)],
     dropped,
   };
 }
@@ -124,4 +125,28 @@ function leaks(demand: Demand, observed: Observed): string[] {
   return [
     `IPv6 does not go over ${link.interface} but past it, through ${devicesOf(uplink).join(' and ')}: profile ${profile.name} has ipv6 = "leave"; "block" stops it, "route" sends it over the link`,
   ];
+}
+
+/** A network behind a link that is also a LAN here: the machines on it go out of reach. */
+function overlaps(demand: Demand, observed: Observed): string[] {
+  return demand.active.flatMap(({ link, profile }) =>
+    profile.networks.flatMap(network => {
+      const prefix = parsePrefix(network);
+      const lan = observed.addresses.find(({ dev, address, length, peer }) => {
+        const own =
+          peer === undefined && !demand.managedDevices.has(dev)
+            ? parsePrefix(`${address}/${length}`)
+            : undefined;
+        return (
+          prefix !== undefined &&
+          own !== undefined &&
+          (covers({ outer: own, inner: prefix }) || covers({ outer: prefix, inner: own }))
+        );
+      });
+      if (lan === undefined) return [];
+      return [
+        `network ${network} of profile ${profile.name} overlaps the LAN ${lan.address}/${lan.length} on ${lan.dev}: what is in both goes over ${link.interface} where ${network} is the longer prefix`,
+      ];
+    }),
+  );
 }

@@ -3,7 +3,7 @@ import { modes } from './modes/index.ts';
 import type { Observed } from './observed.ts';
 import { type OwnRoute, type OwnRule, ownRoute, ownTable, rulePriority } from './own-route.ts';
 import { covers, formatPrefix, type Prefix, parseDestination, parsePrefix } from './prefix.ts';
-import { alongside, devicesOf, isOwn, type Route } from './route.ts';
+import { alongside, devicesOf, isDefault, isOwn, type Route } from './route.ts';
 
 /** What keeps the VPN server and the excluded networks on the uplink. */
 export interface Pins {
@@ -22,9 +22,13 @@ export function pinsOf(demand: Demand, uplinks: readonly Route[], observed: Obse
   const pins: Pins = { routes: [], rules: [], unreachable: [] };
   const seen = new Set<string>();
   const through = throughLinks(demand, observed);
+  // A network that covers a part of the LAN must not take the uplink's gateway with it.
+  const gateways = uplinks
+    .filter(isDefault)
+    .flatMap(({ nexthops }) => nexthops.flatMap(({ via }) => via ?? []));
   for (const { link, profile } of demand.active) {
     const own = modes[profile['default-route']].table === 'own';
-    for (const destination of [...link.servers, ...profile.exclude]) {
+    for (const destination of [...gateways, ...link.servers, ...profile.exclude]) {
       const prefix = parsePrefix(destination);
       if (prefix === undefined || seen.has(formatPrefix(prefix))) continue;
       seen.add(formatPrefix(prefix));
@@ -32,6 +36,8 @@ export function pinsOf(demand: Demand, uplinks: readonly Route[], observed: Obse
       const dst = prefix.length === 0 ? destination : formatPrefix(prefix);
       const uplink = longestMatch(uplinks, prefix);
       const captured = longestMatch(through, prefix);
+      // A gateway that is no neighbour by any route (`onlink`) needs none.
+      if (gateways.includes(destination) && uplink?.nexthops[0]?.via !== undefined) continue;
       if (own && demand.carriers.has(family)) {
         const rule = { family, priority: rulePriority.server };
         const selector = `from all to ${dst} lookup`;
