@@ -74,7 +74,10 @@ async function show() {
     printTable();
 
     headline('pppd brings the link up, and calls the hook');
-    ip('tuntap add dev ppp0 mode tun');
+    // Not a tun device: /dev/net/tun may be root's alone.
+    ip('link add ppp0 type veth peer name far-end');
+    for (const name of ['ppp0', 'far-end']) ip(`link set ${name} addrgenmode none`);
+    ip('link set far-end up');
     ip('address add 10.99.0.2 peer 10.99.0.1 dev ppp0');
     ip('link set ppp0 up');
     callHook('ip-up', directories);

@@ -15,8 +15,8 @@ const nobody = 65534;
 const tiers = {
   pure: { paths: ['core', 'daemon', 'store', 'scripts'], says: 'decisions, files and properties; no kernel' },
   hooks: { paths: ['hooks'], says: 'the hooks on three shells, with every client' },
-  netns: { paths: ['netns', 'cli', 'demo'], says: 'the real kernel in private namespaces' },
-  'netns-user': { paths: ['netns', 'cli'], as: nobody, says: 'the same as an ordinary user' },
+  netns: { paths: ['netns', 'cli', 'demo', 'readme'], says: 'the real kernel in private namespaces' },
+  'netns-user': { paths: ['netns', 'cli', 'readme'], as: nobody, says: 'the same as an ordinary user' },
   systemd: { paths: ['vm/systemd.test.ts'], needsRoot: true, says: 'real systemd in a container' },
   pppd: { paths: ['vm/pppd.test.ts'], needsRoot: true, says: 'real pppd in User-Mode Linux' },
 };

@@ -37,6 +37,11 @@ const advice: [pattern: RegExp, words: (found: RegExpExecArray) => string][] = [
       `See whether the name resolves (getent ahosts ${name}), or give the server's address in the profile`,
   ],
   [
+    /proxy-arp is not in force$/,
+    () => 'Name the interface of the LAN in proxy-arp, or give the far end an address of the LAN',
+  ],
+  [/does not forward, so it does not answer ARP for \S+: (.+)$/, ([, command]) => `Run: ${command}`],
+  [
     /^(ip .*): .*not permitted/i,
     () => 'The daemon has no leave to change routes: see that its unit is the one that came with it',
   ],

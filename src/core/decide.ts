@@ -99,7 +99,7 @@ export function decide({ state, observed, refused }: Situation): Decision {
     demand,
     displacing: steps.some(step => step.kind === 'delete-route' && step.because === 'displaced'),
     troubles,
-    warnings: [...leaks(demand, observed), ...overlaps(demand, observed)],
+    warnings: [...leaks(demand, observed), ...overlaps(demand, observed), ...unpinned(demand)],
     dropped,
   };
 }
@@ -149,4 +149,15 @@ function overlaps(demand: Demand, observed: Observed): string[] {
       ];
     }),
   );
+}
+
+/** Without a pin a tunnel over IP can be routed through itself. PPPoE and serial lines need none. */
+function unpinned(demand: Demand): string[] {
+  const carriers = new Set(demand.carriers.values());
+  return [...carriers].flatMap(({ link, profile }) => {
+    if (profile.server !== 'auto' || link.servers.length > 0) return [];
+    return [
+      `${link.interface}: no server was found to keep on the uplink; if this tunnel runs over IP, name its server in profile ${profile.name}, else say server = "none"`,
+    ];
+  });
 }
