@@ -42,7 +42,8 @@ export function pinsOf(demand: Demand, uplinks: readonly Route[], observed: Obse
         const rule = { family, priority: rulePriority.server };
         const selector = `from all to ${dst} lookup`;
         if (captured === undefined || (uplink !== undefined && !wins(captured, uplink))) {
-          pins.rules.push({ ...rule, selector: `${selector} main` });
+          // The default alone is suppressed in the main table: a gateway is found by the LAN's route.
+          if (!gateways.includes(destination)) pins.rules.push({ ...rule, selector: `${selector} main` });
           continue;
         }
         pins.rules.push({ ...rule, selector: `${selector} ${ownTable}` });
