@@ -105,9 +105,7 @@ export class Lab {
     const { addresses = ['192.168.1.10/24 dev eth0'], routes = base, routes6 = '', commands = [] } = machine;
     const devices = new Set(addresses.map(deviceOf));
     for (const device of devices) await this.plug(device);
-    for (const address of addresses) {
-      await this.ip(`address add ${address}${address.includes(':') ? ' nodad' : ''}`);
-    }
+    for (const address of addresses) await this.addAddress(address);
     for (const command of commands) await this.ip(command);
     await this.addRoutes(routes);
     await this.addRoutes(routes6, '-6');
@@ -229,7 +227,24 @@ export class Lab {
   async connect(name: string, call: Call = {}): Promise<void> {
     const { local, remote } = endsOf(name, call);
     await this.plug(name);
-    await this.ip(`address add ${local} peer ${remote}/32 dev ${name}`);
+    await this.addAddress(`${local} peer ${remote}/32 dev ${name}`);
+  }
+
+  /** What pppd adds for IPv6 before it runs ipv6-up. */
+  async connect6(name: string): Promise<void> {
+    await this.addAddress(`${ends6.local} peer ${ends6.remote}/128 dev ${name}`);
+  }
+
+  /** `ip address add`, and the kernel is done with it: routes of IPv6 come a little later. */
+  async addAddress(words: string): Promise<void> {
+    if (!words.includes(':')) return void (await this.ip(`address add ${words}`));
+    await this.ip(`address add ${words} nodad`);
+    const [local = '', , peer] = words.split(/[ /]/);
+    const routes = [`local ${local} `, ...(words.includes(' peer ') ? [`\n${peer} `] : [])];
+    await this.until(async () => {
+      const table = await this.ip('-6 route show table all');
+      return routes.every(route => table.includes(route));
+    });
   }
 
   /** What pppd does: the addresses go, then ip-down, then the interface. */
@@ -405,6 +420,9 @@ export const linkAlone = `
   10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
   192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
 `;
+
+/** What pppd says of IPv6. */
+export const ends6 = { local: 'fe80::8:2', remote: 'fe80::8:1' };
 
 /** The lines of a text, without indentation, spaces at their ends and empty ones. */
 export function linesOf(text: string): string[] {

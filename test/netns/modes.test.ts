@@ -1,5 +1,5 @@
 // Row 18: every mode of default-route, whatever happens to the link and the daemon; and moves from mode to mode.
-import { type Lab, onLink, scenario } from './lab.ts';
+import { ends6, type Lab, onLink, scenario } from './lab.ts';
 
 const machine = {
   addresses: ['192.168.1.10/24 dev eth0', '2001:db8:1::2/64 dev eth0'],
@@ -258,11 +258,9 @@ scenario('18. networks behind the link, and networks that stay on the uplink', a
 });
 
 /** The link with both families. */
-const ends6 = { local: 'fe80::8:2', remote: 'fe80::8:1' };
-
 async function up(lab: Lab): Promise<void> {
   await lab.connect('ppp0');
-  await lab.ip('address add fe80::8:2 peer fe80::8:1/128 dev ppp0 nodad');
+  await lab.connect6('ppp0');
   await lab.fine(lab.hook('ip-up', 'ppp0'));
   await lab.fine(lab.hook('ipv6-up', 'ppp0', ends6));
 }
