@@ -8,10 +8,10 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 execFileSync(process.execPath, [join(root, 'scripts/bootstrap.mjs')], { stdio: 'inherit' });
 
 const checks = [
-  ['format and lint', 'node_modules/.bin/biome', ['ci', '--error-on-warnings', '.']],
+  ['format and lint', 'node_modules/.bin/biome', ['ci', '--colors=off', '--error-on-warnings', '.']],
   ['types', 'node_modules/.bin/tsc', []],
   ['dead code', 'node_modules/.bin/knip', []],
-  ['shell', 'shellcheck', shellFiles()],
+  ['shell', 'shellcheck', ['-x', ...shellFiles()]],
 ];
 let failed = 0;
 for (const [name, program, args] of checks) {

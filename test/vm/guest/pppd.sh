@@ -2,6 +2,7 @@
 # Tier d, in a guest with PPP in its kernel: two real pppds back to back, hooks as setup installs them.
 # Forks are slow here (50 to 100 ms, one processor), so whatever waits or measures does it without.
 # shellcheck source-path=SCRIPTDIR source=common.sh
+# shellcheck source=test/vm/guest/common.sh
 . /share/common.sh
 mkfifo /tmp/never
 exec 8<>/tmp/never

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Tier c, in a guest under systemd: setup, the service's life, unsetup.
 # shellcheck source-path=SCRIPTDIR source=common.sh
+# shellcheck source=test/vm/guest/common.sh
 . /share/common.sh
 setup=/share/project/scripts/setup.mjs
 unsetup=/share/project/scripts/unsetup.mjs
