@@ -1,7 +1,11 @@
 import { readFileSync } from 'node:fs';
 
-/** The boot that state belongs to: `%b` of systemd.unit(5) where the unit passes it, else the kernel's (random(4)). */
+/**
+ * The boot that state belongs to, as the kernel writes it (random(4)): from `%b` of systemd.unit(5), which leaves the
+ * dashes out, where the unit passes it; /proc/sys may be hidden from the daemon.
+ */
 export function bootIdOf(environment: NodeJS.ProcessEnv): string {
   const given = environment.PPP_ROUTED_BOOT_ID || readFileSync('/proc/sys/kernel/random/boot_id', 'utf8');
-  return given.trim().replaceAll('-', '');
+  const digits = given.trim().replaceAll('-', '');
+  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }

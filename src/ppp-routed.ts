@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { bootIdOf } from './boot-id.ts';
 import { createControlSocket, type Request } from './control/control-socket.ts';
 import { decodeEvent } from './core/event.ts';
 import { reasonOf } from './core/reason.ts';
@@ -30,7 +30,8 @@ new Command('ppp-routed')
   .parse();
 
 process.umask(0o077);
-const environment = process.env;
+// Without a PATH nothing is found, and pppd, cron and the like give none.
+const environment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...process.env };
 const directories = directoriesOf(environment);
 const journal = createJournal(environment);
 const notify = createNotify(environment);
@@ -42,7 +43,7 @@ const daemon = new Daemon({
   findServers,
   journal,
   onStatus: line => notify(`STATUS=${line}`),
-  bootId: bootId(),
+  bootId: bootIdOf(environment),
   retryAfter: 5000,
 });
 const spool = new Spool({
@@ -155,11 +156,6 @@ async function stop(signal: string): Promise<void> {
   await daemon.close();
   kernel.close();
   process.exit(0);
-}
-
-function bootId(): string {
-  const given = environment.PPP_ROUTED_BOOT_ID || readFileSync('/proc/sys/kernel/random/boot_id', 'utf8');
-  return given.trim().replaceAll('-', '');
 }
 
 function placeOf(name: 'hook' | 'control', mode: number): Place {
