@@ -57,6 +57,10 @@ t.test('what the rooms complain of comes with what to do', async t => {
       'ip route prepend 10.0.0.0/8 dev ppp0 proto 173: Invalid argument',
       /hand to see: ip route prepend 10\.0\.0\.0\/8 dev ppp0 proto 173;/,
     ],
+    [
+      'ip -6 rule add from all lookup 17300 priority 17320: Invalid argument',
+      /hand to see: ip -6 rule add from all/,
+    ],
     ['something new', /journalctl/],
   ];
   for (const [trouble, advice] of rows) t.match(adviceFor(trouble), advice, trouble);

@@ -184,6 +184,30 @@ t.test('rules of others', async t => {
   }
 });
 
+t.test('what a table answers to a rule', async t => {
+  const rules = `
+    0: from all lookup local
+    100: from all goto 200
+    150: from all prohibit
+    200: from all lookup main suppress_prefixlength 0
+    300: from all lookup 17300
+    32766: from all lookup main
+  `;
+  const own = 'default dev ppp0 table 17300 proto 173 scope link';
+  const rows: [name: string, main: string, expected: string][] = [
+    ['nothing but a default: suppressed, the next table', gateway, `routed: ${own}`],
+    ['a throw route: the next table', 'throw 8.0.0.0/8', `routed: ${own}`],
+    ['a refusal is not suppressed', 'unreachable default metric 5', 'refused: unreachable default metric 5'],
+    [
+      'something longer',
+      '8.0.0.0/8 via 192.168.1.1 dev wlp2s0',
+      'routed: 8.0.0.0/8 via 192.168.1.1 dev wlp2s0',
+    ],
+  ];
+  for (const [name, main, expected] of rows)
+    t.equal(answer('8.8.8.8', { routes: `${main}\n${own}`, rules })[0], expected, name);
+});
+
 t.test('what only a program can say', async t => {
   const routes6 = 'fe80::/64 dev wlp2s0 proto kernel metric 256 pref medium';
   const doubt = '? for a link-local or multicast address the program that sends may choose another interface';
