@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { link, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -37,7 +37,7 @@ export class StateFile {
   async load(bootId: string): Promise<LoadedState> {
     const notices: LoadedState['notices'] = [];
     for (const path of [this.#path, this.#previous]) {
-      const read = await readState(path);
+      const read = await readState(path, bootId);
       if (read === 'missing') continue;
       if (typeof read === 'string') {
         notices.push({
@@ -71,7 +71,7 @@ export class StateFile {
       await mkdir(this.#directory, { recursive: true, mode: 0o700 });
       const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
       try {
-        await file.writeFile(`${JSON.stringify(state, undefined, 2)}\n`);
+        await file.writeFile(`${JSON.stringify({ ...state, checksum: checksumOf(state) }, undefined, 2)}\n`);
         await file.sync();
       } finally {
         await file.close();
@@ -106,6 +106,7 @@ export class StateFile {
 /** The state, or what is wrong with the file. */
 async function readState(
   path: string,
+  bootId: string,
 ): Promise<State | 'missing' | `cannot be read: ${string}` | `is ${string}`> {
   let text: string;
   try {
@@ -123,6 +124,8 @@ async function readState(
   if (typeof parsed === 'object' && parsed !== null && 'schema' in parsed && parsed.schema !== schemaNumber) {
     return `is of schema ${JSON.stringify(parsed.schema)}, and this program reads ${schemaNumber}`;
   }
+  // A flipped bit can leave a route that reads well and leads astray. A file that a person wrote has no checksum.
+  if (isDamaged(parsed, bootId)) return 'is damaged: its checksum does not fit';
   const result = v.safeParse(StateSchema, parsed);
   if (!result.success) {
     const [issue] = result.issues;
@@ -131,6 +134,18 @@ async function readState(
   const strange = result.output.savedDefaults.find(entry => savedRoute(entry)?.dst !== 'default');
   if (strange !== undefined) return `is not a state: ${JSON.stringify(strange.route)} is no default route`;
   return result.output;
+}
+
+function isDamaged(parsed: unknown, bootId: string): boolean {
+  if (typeof parsed !== 'object' || parsed === null || !('checksum' in parsed)) return false;
+  const { checksum, ...state } = parsed;
+  // Of another boot it is history, whatever it says.
+  if ('bootId' in state && state.bootId !== bootId) return false;
+  return checksum !== checksumOf(state);
+}
+
+function checksumOf(state: object): string {
+  return createHash('sha256').update(JSON.stringify(state)).digest('hex');
 }
 
 function ignoreMissing(error: unknown): void {

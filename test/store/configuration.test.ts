@@ -1,0 +1,77 @@
+import { join } from 'node:path';
+import t from 'tap';
+import { ConfigurationError, loadConfiguration } from '../../src/store/configuration.ts';
+
+async function faultsOf(directory: string): Promise<readonly string[]> {
+  try {
+    await loadConfiguration(directory);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    return error.faults.map(fault => fault.replace(`${directory}/`, ''));
+  }
+}
+
+t.test('profiles come in the order of the files, with what they leave out', async t => {
+  const directory = t.testdir({
+    'ppp-routed.toml': '[link.work]\ndefault-route = "replace"\nserver = ["192.0.2.1", "vpn.example.org"]\n',
+    'links.d': {
+      '20-b.toml': '[link.b]\n',
+      '10-a.toml': '[link.a]\nmatch = { interface = "ppp*" }\n',
+      'note.txt': 'no TOML',
+    },
+  });
+  const profiles = await loadConfiguration(directory);
+  t.same(
+    profiles.map(({ name }) => name),
+    ['work', 'a', 'b'],
+  );
+  t.match(profiles[2], {
+    'default-route': 'none',
+    server: 'auto',
+    networks: [],
+    exclude: [],
+    'proxy-arp': 'off',
+    ipv6: 'leave',
+    'on-loss': 'restore',
+    priority: 0,
+  });
+  t.same(await loadConfiguration(join(directory, 'nowhere')), [], 'no file is no profile');
+});
+
+t.test('a fault has its file, line, key and what was expected', async t => {
+  const rows: [string, RegExp][] = [
+    ['[link.work]\ndefault-route = "replace\n', /^ppp-routed\.toml:2: not TOML/],
+    [
+      '[link.work]\n\ncolour = "red"\n',
+      /^ppp-routed\.toml:3: link\.work\.colour: unknown key; expected one of match, default-route/,
+    ],
+    [
+      '[link.work]\ndefault-route = "take"\n',
+      /^ppp-routed\.toml:2: link\.work\.default-route: expected "replace".*found "take"/,
+    ],
+    [
+      '[link.work]\nnetworks = [\n  "10.0.0.0/8",\n  "193.6.37.0/33",\n]\n',
+      /^ppp-routed\.toml:2: link\.work\.networks\[1\]: expected a prefix.*193\.6\.37\.0\/33/,
+    ],
+    [
+      '[link.work]\nmatch = { ipparm = "x" }\n',
+      /^ppp-routed\.toml:2: link\.work\.match\.ipparm: unknown key; expected one of interface, ipparam/,
+    ],
+    ['[link.work]\nmatch = {}\n', /^ppp-routed\.toml:2: link\.work\.match: expected at least one/],
+    ['[link.work]\nserver = "-x"\n', /^ppp-routed\.toml:2: link\.work\.server: expected/],
+    ['[link.work]\nproxy-arp = "eth0; reboot"\n', /^ppp-routed\.toml:2: link\.work\.proxy-arp: expected/],
+    ['[link.work]\npriority = 1.5\n', /^ppp-routed\.toml:2: link\.work\.priority: expected a whole number/],
+    ['[links.work]\n', /^ppp-routed\.toml:1: links: unknown key; expected tables \[link\.NAME\]/],
+    ['[link]\nwork = 3\n', /^ppp-routed\.toml:2: link\.work: expected a table/],
+  ];
+  for (const [text, words] of rows) {
+    const faults = await faultsOf(t.testdir({ 'ppp-routed.toml': text }));
+    t.equal(faults.length, 1, faults.join('; '));
+    t.match(faults[0], words);
+  }
+  const twice = t.testdir({ 'ppp-routed.toml': '[link.work]\n', 'links.d': { 'a.toml': '\n[link.work]\n' } });
+  t.match(await faultsOf(twice), [
+    /^links\.d\/a\.toml:2: link\.work is defined already in .*ppp-routed\.toml:1/,
+  ]);
+});
