@@ -27,7 +27,6 @@ export function pinsOf(demand: Demand, uplinks: readonly Route[], observed: Obse
     .filter(isDefault)
     .flatMap(({ nexthops }) => nexthops.flatMap(({ via }) => via ?? []));
   for (const { link, profile } of demand.active) {
-    const own = modes[profile['default-route']].table === 'own';
     for (const destination of [...gateways, ...link.servers, ...profile.exclude]) {
       const prefix = parsePrefix(destination);
       if (prefix === undefined || seen.has(formatPrefix(prefix))) continue;
@@ -38,10 +37,15 @@ export function pinsOf(demand: Demand, uplinks: readonly Route[], observed: Obse
       const captured = longestMatch(through, prefix);
       // A gateway that is no neighbour by any route (`onlink`) needs none.
       if (gateways.includes(destination) && uplink?.nexthops[0]?.via !== undefined) continue;
-      if (own && demand.carriers.has(family)) {
+      // What draws traffic is the carrier's mode, whatever the mode of the link that the server is of.
+      const carrier = demand.carriers.get(family);
+      const own = carrier !== undefined && modes[carrier.profile['default-route']].table === 'own';
+      if (own) {
         const rule = { family, priority: rulePriority.server };
         const selector = `from all to ${dst} lookup`;
-        if (captured === undefined || (uplink !== undefined && !wins(captured, uplink))) {
+        // Another link may have displaced the very default that the main table would need.
+        const displaced = uplink !== undefined && isDefault(uplink) && demand.displaces.has(family);
+        if (!displaced && (captured === undefined || (uplink !== undefined && !wins(captured, uplink)))) {
           // The default alone is suppressed in the main table: a gateway is found by the LAN's route.
           if (!gateways.includes(destination)) pins.rules.push({ ...rule, selector: `${selector} main` });
           continue;
