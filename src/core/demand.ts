@@ -1,7 +1,7 @@
 import type { Link } from './link.ts';
 import { modes } from './modes/index.ts';
 import { isUp, type Observed } from './observed.ts';
-import { type OwnRoute, type OwnRule, ownMetric, ownRoute, ownTable } from './own-route.ts';
+import { type OwnRoute, type OwnRule, ownMetric, ownRoute, ownTable, rulePriority } from './own-route.ts';
 import { type Family, formatPrefix, parsePrefix } from './prefix.ts';
 import type { Profile } from './profile.ts';
 
@@ -61,12 +61,25 @@ export function demandOf(links: readonly Link[], observed: Observed): Demand {
     if (carrier === undefined) continue;
     demand.carriers.set(family, carrier);
     demand.routes.push(...defaultRoutes(carrier, family));
-    demand.rules.push(...modes[carrier.profile['default-route']].rules(family));
     // Captured at the first up, restored at the last down: also a link that does not carry the default holds it.
     if (candidates.some(({ profile }) => modes[profile['default-route']].displaces))
       demand.displaces.add(family);
   }
+  demand.rules.push(...families.filter(family => usesOwnTable(demand, family)).flatMap(ownTableRules));
   return demand;
+}
+
+/** Is anything routed by our own table? Then rules lead to it, whichever link it is for. */
+export function usesOwnTable(demand: Pick<Demand, 'routes'>, family: Family): boolean {
+  return demand.routes.some(({ route }) => route.family === family && route.table === ownTable);
+}
+
+/** The main table first, but for its default; then ours. */
+function ownTableRules(family: Family): OwnRule[] {
+  return [
+    { family, priority: rulePriority.main, selector: 'from all lookup main suppress_prefixlength 0' },
+    { family, priority: rulePriority.ours, selector: `from all lookup ${ownTable}` },
+  ];
 }
 
 function claimsDefault({ link, profile }: ActiveLink, family: Family): boolean {

@@ -1,5 +1,4 @@
-import type { Demand } from './demand.ts';
-import { modes } from './modes/index.ts';
+import { type Demand, usesOwnTable } from './demand.ts';
 import type { Observed } from './observed.ts';
 import { type OwnRoute, type OwnRule, ownRoute, ownTable, rulePriority } from './own-route.ts';
 import { covers, formatPrefix, type Prefix, parseDestination, parsePrefix } from './prefix.ts';
@@ -37,9 +36,7 @@ export function pinsOf(demand: Demand, uplinks: readonly Route[], observed: Obse
       const captured = longestMatch(through, prefix);
       // A gateway that is no neighbour by any route (`onlink`) needs none.
       if (gateways.includes(destination) && uplink?.nexthops[0]?.via !== undefined) continue;
-      // What draws traffic is the carrier's mode, whatever the mode of the link that the server is of.
-      const carrier = demand.carriers.get(family);
-      const own = carrier !== undefined && modes[carrier.profile['default-route']].table === 'own';
+      const own = usesOwnTable(demand, family);
       if (own) {
         const rule = { family, priority: rulePriority.server };
         const selector = `from all to ${dst} lookup`;

@@ -1,4 +1,3 @@
-import type { OwnRule } from '../own-route.ts';
 import type { Family } from '../prefix.ts';
 
 /** A default-route mode: what draws traffic onto the link. */
@@ -9,8 +8,6 @@ export interface Mode {
   table: 'main' | 'own';
   /** The prefixes that are routed over the link; together they cover everything. */
   prefixes: Record<Family, readonly string[]>;
-  /** The rules that lead to our own table. */
-  rules(family: Family): OwnRule[];
 }
 
 /** Everything. Written out for IPv6, where `default` without -6 would be IPv4's. */

@@ -5,5 +5,4 @@ export const none: Mode = {
   displaces: false,
   table: 'main',
   prefixes: { inet: [], inet6: [] },
-  rules: () => [],
 };
