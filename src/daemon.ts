@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
+import { absorbEvent } from './core/absorb.ts';
 import { families } from './core/demand.ts';
 import type { LinkEvent } from './core/event.ts';
-import { type Applied, applyEvent, dropVanished, type Link } from './core/link.ts';
+import { type Applied, dropVanished, type Link } from './core/link.ts';
 import type { Observed } from './core/observed.ts';
 import { shellCommandOf } from './core/plan.ts';
 import { type Profile, profileFor } from './core/profile.ts';
@@ -178,10 +179,11 @@ export class Daemon {
 
   /** What would be done at an event: a dry run against what the kernel has now. */
   async rehearse(event: LinkEvent): Promise<Rehearsal> {
-    const observed = await this.look();
-    const profile = profileFor(this.#profiles ?? [], event);
-    const { servers } = profile === undefined ? noServers : await this.#options.findServers(profile, event);
-    return rehearse({ state: this.#state, observed, event, profile, servers });
+    await this.look();
+    const observed = await this.#options.kernel.observe({ forwarding: true });
+    const { profile, servers } = await this.#findingsAbout(event);
+    const findings = { ...servers, ...(this.#profiles && { profile }) };
+    return rehearse({ state: this.#state, observed, event, findings });
   }
 
   /** Resolves when the reconcile under way is done with; there are no more by themselves. */
@@ -191,12 +193,18 @@ export class Daemon {
   }
 
   async #handleInTurn(event: LinkEvent): Promise<Reply> {
-    const profile = event.name.endsWith('-up') ? profileFor(this.#profiles ?? [], event) : undefined;
-    const servers = profile === undefined ? noServers : await this.#options.findServers(profile, event);
+    const { profile, servers } = await this.#findingsAbout(event);
     return new Promise(answer => {
       this.#pending.push({ event, profile, servers, answer });
       void this.reconcile();
     });
+  }
+
+  /** What the configuration wants of a link that comes up, and where its server is. */
+  async #findingsAbout(event: LinkEvent): Promise<Pick<Pending, 'profile' | 'servers'>> {
+    const profile = event.name.endsWith('-up') ? profileFor(this.#profiles ?? [], event) : undefined;
+    const servers = profile === undefined ? noServers : await this.#options.findServers(profile, event);
+    return { profile, servers };
   }
 
   async #run(): Promise<boolean> {
@@ -240,21 +248,13 @@ export class Daemon {
 
   /** One event into the state. */
   #absorb({ event, profile, servers }: Pending, observed: Observed): Applied {
-    const applied = applyEvent(this.#state.links, event, observed.interfaces);
-    const fields = { PPP_LINK: event.interface, PPP_EVENT: event.name };
-    const isUp = event.name.endsWith('-up') && applied.outcome !== 'stale';
-    const link =
-      isUp && applied.link !== undefined
-        ? { ...applied.link, ...servers, ...(this.#profiles && { profile }) }
-        : applied.link;
-    const links = applied.links
-      .map(candidate => (candidate === applied.link && link !== undefined ? link : candidate))
-      // It returned: the dark since it was lost is over.
-      .filter(other => !isUp || other.lost !== true || other.profile?.name !== link?.profile?.name);
-    this.#state = { ...this.#state, links };
+    const findings = { ...servers, ...(this.#profiles && { profile }) };
+    const applied = absorbEvent(this.#state.links, { event, findings }, observed.interfaces);
+    this.#state = { ...this.#state, links: applied.links };
     const level = applied.outcome === 'stale' ? 'notice' : 'info';
-    this.#options.journal[level](fields, eventLine(event, { ...applied, link }));
-    return { ...applied, ...(link === undefined ? {} : { link }) };
+    const fields = { PPP_LINK: event.interface, PPP_EVENT: event.name };
+    this.#options.journal[level](fields, eventLine(event, applied));
+    return applied;
   }
 
   #replyTo({ outcome, link, because }: Applied, settlement: Settlement): Reply {

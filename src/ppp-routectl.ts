@@ -4,17 +4,20 @@ import { Command, CommanderError } from 'commander';
 import { bootIdOf } from './boot-id.ts';
 import { CommandError, exitStatus } from './cli/command-error.ts';
 import { explain } from './cli/explain.ts';
+import { plan } from './cli/plan.ts';
 import { reload } from './cli/reload.ts';
 import { type RestoreRoom, restore } from './cli/restore.ts';
 import { routes } from './cli/routes.ts';
 import { type StatusOptions, status } from './cli/status.ts';
 import { createTerminal } from './cli/terminal.ts';
 import { ask, ControlError } from './control/control-client.ts';
+import { eventNames } from './core/event.ts';
 import type { Sight } from './core/snapshot.ts';
 import { directoriesOf } from './directories.ts';
 import { version } from './version.ts';
 
-const environment = process.env;
+// Without a PATH `ip` is not found, and cron and the like give none.
+const environment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...process.env };
 const directories = directoriesOf(environment);
 const controlPath = join(directories.runtime, 'control.sock');
 const isRoot = process.geteuid?.() === 0;
@@ -93,6 +96,15 @@ const program = new Command('ppp-routectl')
   .allowExcessArguments(false)
   .addHelpText('after', '\nExit status: 0 fine, 1 trouble found, 2 usage, 3 no daemon.');
 
+interface PlanOptions {
+  linkname?: string;
+  peername?: string;
+  call?: string;
+  pid?: string;
+  peerOption?: string[];
+  json?: boolean;
+}
+
 const json = ['--json', 'for programs'] as const;
 const run = async (result: Promise<number>) => {
   process.exitCode = await result;
@@ -116,6 +128,41 @@ program
   .option(...json)
   .action((destination: string, options: { json?: boolean }) =>
     run(explain(room, { destination, ...options })),
+  );
+program
+  .command('plan')
+  .description('what an event would do: the commands and the table; nothing is changed')
+  .argument('<event>', eventNames.join(', '))
+  .argument('<interface>', 'then what pppd gives its scripts, in its order; "" for what there is not')
+  .argument('[tty]')
+  .argument('[speed]')
+  .argument('[local]')
+  .argument('[remote]')
+  .argument('[ipparam]')
+  .option('--linkname <name>', "LINKNAME of pppd's environment")
+  .option('--peername <name>', 'PEERNAME')
+  .option('--call <file>', 'CALL_FILE, the name of the peers file')
+  .option('--pid <number>', 'PPPD_PID')
+  .option('--peer-option <line...>', 'a line of the peers file that names the server')
+  .option(...json)
+  .action(
+    (
+      event: string,
+      name: string,
+      tty: string | undefined,
+      speed: string | undefined,
+      local: string | undefined,
+      remote: string | undefined,
+      ipparam: string | undefined,
+      { peerOption, ...options }: PlanOptions,
+    ) =>
+      run(
+        plan(room, {
+          ...{ event, interface: name, tty, speed, local, remote, ipparam },
+          ...options,
+          'peer-option': peerOption,
+        }),
+      ),
   );
 program
   .command('restore')

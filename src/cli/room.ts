@@ -7,7 +7,9 @@ import type { Terminal } from './terminal.ts';
 export interface Room {
   terminal: Terminal;
   /** Asks the daemon. @throws CommandError */
-  ask(request: { command: 'status' | 'observe' | 'restore' | 'reload' }): Promise<unknown>;
+  ask(
+    request: { command: 'status' | 'observe' | 'restore' | 'reload' } | { command: 'plan'; event: string },
+  ): Promise<unknown>;
 }
 
 /** @throws CommandError */
@@ -20,7 +22,8 @@ export async function askSight(room: Room): Promise<Sight> {
   return readAnswer(SightSchema, await room.ask({ command: 'observe' }));
 }
 
-function readAnswer<T>(schema: v.GenericSchema<unknown, T>, answer: unknown): T {
+/** An answer as it should be. @throws CommandError */
+export function readAnswer<T>(schema: v.GenericSchema<unknown, T>, answer: unknown): T {
   const result = v.safeParse(schema, answer);
   if (result.success) return result.output;
   const [issue] = result.issues;

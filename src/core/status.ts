@@ -51,10 +51,7 @@ function carriesDefault(link: Link, family: 'inet' | 'inet6', decision: Decision
 }
 
 /** What an event did, for the journal. */
-export function eventLine(
-  event: LinkEvent,
-  applied: Pick<Applied, 'outcome' | 'because'> & { link?: Link | undefined },
-): string {
+export function eventLine(event: LinkEvent, applied: Pick<Applied, 'outcome' | 'because' | 'link'>): string {
   const { outcome, because, link } = applied;
   const about = `${event.name} of ${event.interface}:`;
   if (outcome === 'stale') return `${about} nothing to do, ${because}`;

@@ -67,7 +67,8 @@ export class Kernel {
   }
 
   /**
-   * Carries out steps, a stage at a time. What fails does not stop what does not need it.
+   * Carries out steps, a stage at a time. What fails does not stop what does not need it. The results come in the order
+   * in which the kernel was asked.
    * @throws IpError where ip cannot be asked.
    */
   async apply(steps: readonly Step[]): Promise<StepResult[]> {
@@ -92,7 +93,7 @@ export class Kernel {
         });
       }
     }
-    return steps.flatMap(step => results.get(step) ?? []);
+    return [...results.values()];
   }
 
   close(): void {

@@ -1,53 +1,15 @@
 // ppp-routectl as an administrator meets it: the built program, the built daemon and the hooks, on a machine of their own.
 import { chmod, chown, readFile, stat } from 'node:fs/promises';
 import net from 'node:net';
-import { dirname, join } from 'node:path';
-import { ExecaError, execa } from 'execa';
+import { join } from 'node:path';
+import { execa } from 'execa';
 import type { Test } from 'tap';
 import { base, type Lab, linesOf, replaceProfile, scenario } from '../netns/lab.ts';
+import { ctl, environmentOf, program } from './ctl.ts';
 
-const root = join(import.meta.dirname, '../..');
-const daemonProgram = process.env.PPP_ROUTED_PROGRAM ?? join(root, 'dist/ppp-routed.js');
-const program = join(dirname(daemonProgram), 'ppp-routectl.js');
 const isRoot = process.getuid?.() === 0;
 /** Runs a command without any capability, as an ordinary user would. */
 const powerless = ['setpriv', '--inh-caps=-all', '--bounding-set=-all'];
-
-interface Ended {
-  exitCode: number | undefined;
-  stdout: string;
-  stderr: string;
-}
-
-function environmentOf(lab: Lab): Record<string, string> {
-  return {
-    CONFIGURATION_DIRECTORY: join(lab.directory, 'etc'),
-    RUNTIME_DIRECTORY: join(lab.directory, 'run'),
-    STATE_DIRECTORY: join(lab.directory, 'state'),
-  };
-}
-
-/** Runs ppp-routectl on the machine. */
-async function ctl(lab: Lab, words: string, through: string[] = []): Promise<Ended> {
-  const argv = [...through, process.execPath, program, ...words.split(' ').filter(Boolean)];
-  const ended = await lab.start(argv, environmentOf(lab)).catch((error: unknown) => {
-    if (error instanceof ExecaError) return error;
-    throw error;
-  });
-  return {
-    exitCode: ended.exitCode,
-    stdout: plain(lab, ended.stdout),
-    stderr: plain(lab, ended.stderr),
-  };
-}
-
-/** Output without what differs from run to run. */
-function plain(lab: Lab, output: unknown): string {
-  return String(output)
-    .replaceAll(lab.directory, 'DIR')
-    .replaceAll(/(process|index) \d+/g, '$1 N')
-    .replaceAll('proto ppp-routed', 'proto 173');
-}
 
 /** It ends with this status and prints these lines. */
 async function prints(lab: Lab, t: Test, words: string, exitCode: number, text: string): Promise<void> {

@@ -1,0 +1,33 @@
+import type { LinkEvent } from './event.ts';
+import { type Applied, applyEvent, type Link } from './link.ts';
+import type { Interface } from './observed.ts';
+import type { Profile } from './profile.ts';
+
+/** What the daemon found out about a link, beside what pppd says of it. */
+export interface Findings {
+  servers: string[];
+  unresolved: string[];
+  /** Absent where the configuration could not be read: then a link keeps what it has. */
+  profile?: Profile | undefined;
+}
+
+/** The links after an event, each with all that is known of it. */
+export function absorbEvent(
+  links: readonly Link[],
+  happening: { event: LinkEvent; findings: Findings },
+  interfaces: readonly Interface[],
+): Applied {
+  const { event, findings } = happening;
+  const applied = applyEvent(links, event, interfaces);
+  const isUp = event.name.endsWith('-up') && applied.outcome !== 'stale';
+  if (!isUp || applied.link === undefined) return applied;
+  const link = { ...applied.link, ...findings };
+  return {
+    ...applied,
+    link,
+    links: applied.links
+      .map(candidate => (candidate === applied.link ? link : candidate))
+      // It returned: the dark since it was lost is over.
+      .filter(other => other.lost !== true || other.profile?.name !== link.profile?.name),
+  };
+}
