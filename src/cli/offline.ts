@@ -45,7 +45,7 @@ function releasing(store: Store): Store & { fault?: string } {
       const { state, notices } = await store.load(bootId);
       const links = state.links.filter(link => link.lost !== true).map(link => ({ ...link, released: true }));
       const released = { ...state, links };
-      if (released.links.length > 0) {
+      if (state.links.length > 0) {
         await store.save(released).catch((error: unknown) => {
           releasingStore.fault = `${reasonOf(error)}; a daemon that starts takes the links up again`;
         });

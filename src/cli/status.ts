@@ -80,6 +80,7 @@ function describeLink(link: Snapshot['links'][number]): string[] {
     ['excluded', profile?.exclude.join(' ')],
     ['server', servers.length === 0 ? undefined : `${servers.join(' ')} (kept on the uplink)`],
     ['looking for', unresolved.join(' ')],
+    ['lost', link.lost ? 'nothing leaves until it returns; ppp-routectl restore lifts this' : undefined],
     ['released', link.released ? 'left alone until it comes up anew' : undefined],
     ['pppd', link.pid === undefined ? undefined : `process ${link.pid}`],
     ['known by', `interface index ${link.ifindex}${link.ipparam ? `, ipparam ${link.ipparam}` : ''}`],

@@ -3,6 +3,7 @@ import type { Observed, Rule } from './observed.ts';
 import { ownTable } from './own-route.ts';
 import { type Family, formatPrefix, parsePrefix } from './prefix.ts';
 import { devicesOf, isDefault, isOwn, type Route } from './route.ts';
+import { type SavedDefault, savedRoute } from './state.ts';
 
 /** What a route is for, as ppp-routed sees it. */
 export type Role =
@@ -30,11 +31,14 @@ export interface Meaning {
 export interface Surroundings {
   links: readonly Link[];
   observed: Observed;
+  savedDefaults: readonly SavedDefault[];
 }
 
 /** Says what each route of an observation is for. */
-export function readMeanings({ links, observed }: Surroundings): (route: Route) => Meaning {
-  const byDevice = new Map(links.map(link => [link.interface, link]));
+export function readMeanings(surroundings: Surroundings): (route: Route) => Meaning {
+  const { links, observed } = surroundings;
+  const byDevice = new Map(links.filter(({ lost }) => lost !== true).map(link => [link.interface, link]));
+  const gateways = gatewaysOf(surroundings);
   const own = new Set(observed.addresses.map(({ address }) => address));
   const better = bestDefaults(observed);
   const wishes = readWishes(links);
@@ -42,7 +46,7 @@ export function readMeanings({ links, observed }: Surroundings): (route: Route) 
   return route => {
     const [dev] = devicesOf(route);
     const link = dev === undefined ? undefined : byDevice.get(dev);
-    if (isOwn(route)) return meaningOfOwn(route, { link, wishes });
+    if (isOwn(route)) return meaningOfOwn(route, { link, links, wishes, gateways });
     if (isDefault(route)) {
       if (link !== undefined) return defaultOfOthers(link);
       return { role: 'uplink-default', words: uplinkWords(route, better) };
@@ -83,10 +87,21 @@ function readWishes(links: readonly Link[]): Map<string, Wish> {
   return wishes;
 }
 
-function meaningOfOwn(
-  route: Route,
-  { link, wishes }: { link: Link | undefined; wishes: ReadonlyMap<string, Wish> },
-): Meaning {
+/** The gateways of the uplinks, of those whose default is displaced too. */
+function gatewaysOf({ observed, savedDefaults }: Surroundings): Set<string> {
+  const routes = [...observed.routes, ...savedDefaults.flatMap(saved => savedRoute(saved) ?? [])];
+  return new Set(routes.flatMap(({ nexthops }) => nexthops.flatMap(({ via }) => via ?? [])));
+}
+
+interface OwnSurroundings {
+  link: Link | undefined;
+  links: readonly Link[];
+  wishes: ReadonlyMap<string, Wish>;
+  gateways: ReadonlySet<string>;
+}
+
+function meaningOfOwn(route: Route, { link, links, wishes, gateways }: OwnSurroundings): Meaning {
+  if (route.type !== 'unicast') return { role: 'block', words: blockWords(route, links) };
   const wish = wishes.get(route.dst);
   if (wish?.role === 'pin' && link !== wish.link) {
     const words = `the VPN server of ${nameOf(wish.link)}: pinned to the uplink, or the tunnel would run through itself`;
@@ -96,8 +111,8 @@ function meaningOfOwn(
     const words = `excluded by ${nameOf(wish.link)}: stays on the uplink`;
     return { role: 'exclude', words, link: wish.link.interface };
   }
-  if (route.type !== 'unicast') {
-    return { role: 'block', words: 'blocked while the link is up, so that nothing leaks past the tunnel' };
+  if (link === undefined && gateways.has(route.dst)) {
+    return { role: 'pin', words: "the uplink's gateway: kept in reach, a network behind a link covers it" };
   }
   if (link === undefined) {
     return { role: 'leftover', words: 'a leftover of ppp-routed: swept at its next look' };
@@ -111,6 +126,14 @@ function meaningOfOwn(
   }
   const words = `a part of the default of ${nameOf(link)}: longer than the uplink's, so it wins`;
   return { role: 'link-default', words, ...about };
+}
+
+function blockWords({ dst }: Route, links: readonly Link[]): string {
+  const lost = links.filter(link => link.lost === true).map(nameOf);
+  if (dst === '2000::/3' && links.some(({ profile }) => profile?.ipv6 === 'block'))
+    return 'blocked while the link is up, so that IPv6 does not leak past the tunnel';
+  if (lost.length > 0) return `blocked: ${lost.join(', ')} is lost, and nothing may leave until it returns`;
+  return 'takes over should the link be lost: then nothing leaves until it returns';
 }
 
 function defaultOfOthers(link: Link): Meaning {
@@ -130,10 +153,10 @@ interface Best {
 function bestDefaults({ routes }: Observed): Record<Family, Best> {
   const best: Record<Family, Best> = { inet: {}, inet6: {} };
   for (const route of routes) {
-    const ours = isOwn(route) && route.type === 'unicast';
-    if (ours && /^(default|0\.0\.0\.0\/1|2000::\/3)$/.test(route.dst))
-      best[route.family].carrier ??= devicesOf(route)[0];
-    else if (isDefault(route) && !ours) best[route.family].uplink ??= route;
+    if (isOwn(route)) {
+      if (!/^(default|0\.0\.0\.0\/1|2000::\/3)$/.test(route.dst)) continue;
+      best[route.family].carrier ??= route.type === 'unicast' ? devicesOf(route)[0] : 'a block of ours';
+    } else if (isDefault(route)) best[route.family].uplink ??= route;
   }
   return best;
 }

@@ -61,6 +61,14 @@ t.test('what the rooms complain of comes with what to do', async t => {
       'ip -6 rule add from all lookup 17300 priority 17320: Invalid argument',
       /hand to see: ip -6 rule add from all/,
     ],
+    [
+      'ppp0: eth0 does not forward, so it does not answer ARP for 10.99.0.1: sysctl net.ipv4.conf.eth0.forwarding=1',
+      /^Run: sysctl net\.ipv4\.conf\.eth0\.forwarding=1$/,
+    ],
+    [
+      'ppp0: no LAN has 10.99.0.1 in its prefix, so nobody there would ask for it; proxy-arp is not in force',
+      /interface of the LAN/,
+    ],
     ['something new', /journalctl/],
   ];
   for (const [trouble, advice] of rows) t.match(adviceFor(trouble), advice, trouble);

@@ -327,6 +327,26 @@ for (const mode of ['replace', 'metric', 'half', 'table']) {
   });
 }
 
+scenario('restore without a daemon lifts the dark that a lost link has left', async (lab, t) => {
+  // Nothing is saved in this mode: only the links in the state file change.
+  await lab.machine({ profiles: `${replaceProfile.replace('"replace"', '"metric"')}on-loss = "block"\n` });
+  await lab.up('ppp0');
+  await lab.ip('link del ppp0');
+  await lab.says(/ppp0 is gone; .* nothing leaves/);
+  const { exitCode, stdout } = await ctl(lab, 'explain 198.51.100.1');
+  t.equal(exitCode, 1);
+  t.match(
+    stdout,
+    /^198\.51\.100\.1 is refused: blocked: ppp0 \(work\) is lost, and nothing may leave until it returns/,
+  );
+  t.match((await ctl(lab, 'status')).stdout, /\n {2}lost +nothing leaves until it returns/);
+  await lab.stopDaemon('SIGKILL');
+  t.equal((await ctl(lab, 'restore')).exitCode, 0);
+  await lab.restored();
+  await lab.startDaemon();
+  await lab.restored();
+});
+
 scenario('restore without a daemon where there is little or nothing to go by', async (lab, t) => {
   await lab.machine({ daemon: false });
   const stays = `

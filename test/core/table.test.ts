@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import t from 'tap';
 import type { Link } from '../../src/core/link.ts';
+import type { SavedDefault } from '../../src/core/state.ts';
 import { maskOf, readTables } from '../../src/core/table.ts';
 import { type Dump, howToTable, readDump, workLink } from '../cli/machine.ts';
 
 /** The rows as `route -n` would print them, with what they mean. */
-function print(dump: Dump, links: Link[] = []): string[] {
-  return readTables({ links, observed: readDump(dump) }).flatMap(({ title, rows }) => [
+function print(dump: Dump, links: Link[] = [], savedDefaults: SavedDefault[] = []): string[] {
+  return readTables({ links, observed: readDump(dump), savedDefaults }).flatMap(({ title, rows }) => [
     `${title}:`,
     ...rows.map(({ destination, gateway, genmask, flags, metric, iface, meaning }) =>
       [destination, gateway, genmask, flags, metric, iface, meaning && `# ${meaning.role}: ${meaning.words}`]
@@ -73,9 +74,9 @@ t.test('while the link is up', async t => {
       198.51.100.0 0.0.0.0 255.255.255.0 U 0 ppp7 # leftover: a leftover of ppp-routed: swept at its next look
       203.0.113.5 192.168.1.1 255.255.255.255 UGH 0 wlp2s0 # pin: the VPN server of ppp0 (work): pinned to the uplink, or the tunnel would run through itself
       IPv6, table main:
-      2000::/3 - ! 1 - # block: blocked while the link is up, so that nothing leaks past the tunnel
+      2000::/3 - ! 1 - # block: blocked while the link is up, so that IPv6 does not leak past the tunnel
       fe80::/64 :: U 256 wlp2s0 # lan: neighbours on wlp2s0, by link-local address
-      ::/0 fe80::1 UG 1024 wlp2s0 # uplink-default: the uplink's default: what no other line covers goes to the gateway fe80::1
+      ::/0 fe80::1 UG 1024 wlp2s0 # uplink-default: the uplink's default: stands by, a block of ours is asked first
     `),
   );
 });
@@ -101,6 +102,30 @@ t.test('two uplinks, and the link beside them', async t => {
   t.same(words('0.0.0.0/1 dev ppp0 proto 173\n 128.0.0.0/1 dev ppp0 proto 173', [workLink()]), [
     "link-default: a part of the default of ppp0 (work): longer than the uplink's, so it wins",
     "link-default: a part of the default of ppp0 (work): longer than the uplink's, so it wins",
+  ]);
+});
+
+t.test('the gateway under a network behind the link', async t => {
+  const gateway = '192.168.1.1 dev wlp2s0 proto 173 scope link';
+  const network = workLink({ networks: ['192.168.0.0/16'], 'default-route': 'none' });
+  const saved = { family: 'inet' as const, route: 'default via 192.168.1.1 dev wlp2s0' };
+  const words = "# pin: the uplink's gateway: kept in reach, a network behind a link covers it";
+  t.match(print({ routes: gateway }, [network], [saved]).at(-1), words, 'its default is displaced');
+  t.match(print({ routes: `${saved.route}\n${gateway}` }, [network]).at(-1), words, 'its default is there');
+  t.match(print({ routes: gateway }, [network]).at(-1), '# leftover:', 'no uplink has such a gateway');
+});
+
+t.test('a link whose loss stops traffic', async t => {
+  const link = workLink({ 'on-loss': 'block' });
+  const behind = 'default dev ppp0 proto 173\nunreachable default proto 173 metric 1';
+  t.match(
+    print({ routes: behind }, [link]).at(-1),
+    '# block: takes over should the link be lost: then nothing leaves until it returns',
+  );
+  const dark = 'unreachable default proto 173\ndefault via 192.168.1.1 dev wlp2s0 metric 302';
+  t.match(print({ routes: dark }, [{ ...link, lost: true }]).slice(1), [
+    '# block: blocked: ppp0 (work) is lost, and nothing may leave until it returns',
+    "# uplink-default: the uplink's default: stands by, a block of ours is asked first",
   ]);
 });
 
