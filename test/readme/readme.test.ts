@@ -36,6 +36,7 @@ const trials: [pattern: RegExp, trial: Trial][] = [
   [/^npm run setup -- --root DIR$/, isScript], // the machine of these tests is laid out by it
   [/^(systemctl|journalctl) /, isTypedInGuest],
   [/^(sudo )?ppp-routectl [a-z]+( ADDRESS| [\d.]+)?$/, runOnMachine],
+  [/^(sudo )?ppp-routectl plan (EVENT INTERFACE|ip-down ppp0)$/, runOnMachine],
   [/^ip route show default$/, runOnMachine],
   [/^sudo grep '[^']*' \/var\/lib\/ppp-routed\/state\.json$/, runOnMachine],
   [/^sudo ip route add default via \S+ dev \S+ metric \d+$/, runOnMachine],
@@ -157,7 +158,9 @@ async function runInCheckout(t: Test, command: Command): Promise<void> {
 async function runOnMachine(t: Test, command: Command): Promise<void> {
   if (obstacle !== undefined) throw new Error(obstacle);
   const machine = await machineThat(isOfBrokenMachine(command) ? 'broken' : 'up');
-  const { output, exitCode } = await machine.type(command.command.replace('ADDRESS', '69.90.184.209'));
+  const { output, exitCode } = await machine.type(
+    command.command.replace('ADDRESS', '69.90.184.209').replace('EVENT INTERFACE', 'ip-down ppp0'),
+  );
   t.equal(exitCode, 0, output);
   prints(t, command, output);
   // It has let the link go; the next command finds it up again.
