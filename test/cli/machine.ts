@@ -1,7 +1,8 @@
 // A machine as text: what `ip` prints of it, read as the daemon reads it.
+import * as v from 'valibot';
 import type { Link } from '../../src/core/link.ts';
 import type { Observed } from '../../src/core/observed.ts';
-import type { Profile } from '../../src/core/profile.ts';
+import { type Profile, ProfileSchema } from '../../src/core/profile.ts';
 import { parseRoute } from '../../src/core/route.ts';
 import { parseAddress, parseInterface, parseRule } from '../../src/kernel/parse.ts';
 
@@ -77,15 +78,7 @@ export function workLink(profile: Partial<Profile> = {}): Link {
     inet: { local: '10.99.0.2', remote: '10.99.0.1' },
     profile: {
       name: 'work',
-      'default-route': 'replace',
-      server: '203.0.113.5',
-      networks: [],
-      exclude: [],
-      'proxy-arp': 'off',
-      ipv6: 'leave',
-      'on-loss': 'restore',
-      priority: 0,
-      ...profile,
+      ...v.parse(ProfileSchema, { 'default-route': 'replace', server: '203.0.113.5', ...profile }),
     },
   };
 }
