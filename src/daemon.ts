@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { absorbEvent } from './core/absorb.ts';
+import { absorbEvent, afterAll } from './core/absorb.ts';
 import { families } from './core/demand.ts';
 import type { LinkEvent } from './core/event.ts';
 import { type Applied, dropVanished, type Link } from './core/link.ts';
@@ -42,6 +42,7 @@ export type Reply =
 
 interface Pending {
   event: LinkEvent;
+  arrival: number;
   profile: Profile | undefined;
   servers: ServerAddresses;
   answer(reply: Reply): void;
@@ -66,6 +67,8 @@ export class Daemon {
   #running: Promise<boolean> | undefined;
   #again = false;
   #changes = 0;
+  /** The number of the next event. */
+  #arrivals = 1;
   #retry: NodeJS.Timeout | undefined;
   readonly #faults = new Map<string, string>();
   /** Troubles and warnings that hold and have been told. */
@@ -88,6 +91,7 @@ export class Daemon {
     const { state, notices } = await store.load(bootId);
     for (const { level, text } of notices) journal[level === 'warning' ? 'warn' : 'notice']({}, text);
     this.#state = state;
+    this.#arrivals = afterAll(state.links);
     this.#settler = new Settler(this.#options, state);
     await (profiles === undefined ? this.reconcile() : this.configure(profiles));
   }
@@ -105,7 +109,9 @@ export class Daemon {
   /** Applies an event; the answer comes when the kernel's routes have been looked at after the change. */
   async handle(event: LinkEvent): Promise<Reply> {
     const before = this.#turns.get(event.interface) ?? Promise.resolve();
-    const turn = before.then(() => this.#handleInTurn(event));
+    // Before anything is waited for: which link is the newest must not hang on whose name resolves first.
+    const arrival = this.#arrivals++;
+    const turn = before.then(() => this.#handleInTurn(event, arrival));
     const settled = turn.catch(() => undefined);
     this.#turns.set(event.interface, settled);
     void settled.then(() => {
@@ -192,10 +198,10 @@ export class Daemon {
     clearTimeout(this.#retry);
   }
 
-  async #handleInTurn(event: LinkEvent): Promise<Reply> {
+  async #handleInTurn(event: LinkEvent, arrival: number): Promise<Reply> {
     const { profile, servers } = await this.#findingsAbout(event);
     return new Promise(answer => {
-      this.#pending.push({ event, profile, servers, answer });
+      this.#pending.push({ event, arrival, profile, servers, answer });
       void this.reconcile();
     });
   }
@@ -247,9 +253,9 @@ export class Daemon {
   }
 
   /** One event into the state. */
-  #absorb({ event, profile, servers }: Pending, observed: Observed): Applied {
+  #absorb({ event, arrival, profile, servers }: Pending, observed: Observed): Applied {
     const findings = { ...servers, ...(this.#profiles && { profile }) };
-    const applied = absorbEvent(this.#state.links, { event, findings }, observed.interfaces);
+    const applied = absorbEvent(this.#state.links, { event, arrival, findings }, observed.interfaces);
     this.#state = { ...this.#state, links: applied.links };
     const level = applied.outcome === 'stale' ? 'notice' : 'info';
     const fields = { PPP_LINK: event.interface, PPP_EVENT: event.name };

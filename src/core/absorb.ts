@@ -1,5 +1,4 @@
-import type { LinkEvent } from './event.ts';
-import { type Applied, applyEvent, type Link } from './link.ts';
+import { type Applied, type Arrival, applyEvent, type Link } from './link.ts';
 import type { Interface } from './observed.ts';
 import type { Profile } from './profile.ts';
 
@@ -14,11 +13,11 @@ export interface Findings {
 /** The links after an event, each with all that is known of it. */
 export function absorbEvent(
   links: readonly Link[],
-  happening: { event: LinkEvent; findings: Findings },
+  happening: Arrival & { findings: Findings },
   interfaces: readonly Interface[],
 ): Applied {
   const { event, findings } = happening;
-  const applied = applyEvent(links, event, interfaces);
+  const applied = applyEvent(links, happening, interfaces);
   const isUp = event.name.endsWith('-up') && applied.outcome !== 'stale';
   if (!isUp || applied.link === undefined) return applied;
   const link = { ...applied.link, ...findings };
@@ -30,4 +29,9 @@ export function absorbEvent(
       // It returned: the dark since it was lost is over.
       .filter(other => other.lost !== true || other.profile?.name !== link.profile?.name),
   };
+}
+
+/** Above the order of every link. */
+export function afterAll(links: readonly Link[]): number {
+  return 1 + links.reduce((highest, link) => Math.max(highest, link.order), 0);
 }

@@ -44,28 +44,34 @@ export interface Applied {
   because?: string;
 }
 
+/** An event, and its place among all events: the links that came up are told by it which is the newest. */
+export interface Arrival {
+  event: LinkEvent;
+  /** Above the order of every link there is. */
+  arrival: number;
+}
+
 /**
  * The links after an event. `interfaces` is what the kernel has: an event is a hint to look, the kernel decides.
  */
 export function applyEvent(
   links: readonly Link[],
-  event: LinkEvent,
+  { event, arrival }: Arrival,
   interfaces: readonly Interface[],
 ): Applied {
   const family: Family = event.name.startsWith('ipv6-') ? 'inet6' : 'inet';
   const face = interfaces.find(({ name }) => name === event.interface);
   return event.name.endsWith('-up')
-    ? applyUp(links, { event, family, face })
-    : applyDown(links, { event, family, face });
+    ? applyUp(links, { event, arrival, family, face })
+    : applyDown(links, { event, arrival, family, face });
 }
 
-interface Happening {
-  event: LinkEvent;
+interface Happening extends Arrival {
   family: Family;
   face: Interface | undefined;
 }
 
-function applyUp(links: readonly Link[], { event, family, face }: Happening): Applied {
+function applyUp(links: readonly Link[], { event, arrival, family, face }: Happening): Applied {
   const unchanged = { links: [...links], outcome: 'stale' as const };
   // pppd runs ip-up even if the link went away while ip-pre-up was running.
   if (face === undefined) return { ...unchanged, because: `there is no interface ${event.interface}` };
@@ -89,7 +95,7 @@ function applyUp(links: readonly Link[], { event, family, face }: Happening): Ap
     inet: known?.inet,
     inet6: known?.inet6,
     [family]: ends,
-    order: known?.order ?? nextOrder(links),
+    order: known === undefined || known.released === true ? arrival : known.order,
     peerOptions: event.peerOptions.length > 0 ? event.peerOptions : (known?.peerOptions ?? []),
     servers: known?.servers ?? [],
     unresolved: known?.unresolved,
@@ -136,10 +142,6 @@ export function dropVanished(
     return [face.name === link.interface ? link : { ...link, interface: face.name }];
   });
   return { links: kept, vanished };
-}
-
-function nextOrder(links: readonly Link[]): number {
-  return 1 + links.reduce((highest, link) => Math.max(highest, link.order), 0);
 }
 
 function sameText(a: Link, b: Link): boolean {

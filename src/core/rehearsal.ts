@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { absorbEvent, type Findings } from './absorb.ts';
+import { absorbEvent, afterAll, type Findings } from './absorb.ts';
 import { type Decision, decide } from './decide.ts';
 import type { LinkEvent } from './event.ts';
 import { afterConnect, afterDisconnect, afterStep } from './foresight.ts';
@@ -40,7 +40,11 @@ const mostRounds = 6;
 export function rehearse({ state, observed, event, findings }: Rehearsed): Rehearsal {
   const isUp = event.name.endsWith('-up');
   const connected = isUp ? afterConnect(observed, event) : observed;
-  const applied = absorbEvent(state.links, { event, findings }, connected.interfaces);
+  const applied = absorbEvent(
+    state.links,
+    { event, arrival: afterAll(state.links), findings },
+    connected.interfaces,
+  );
   let kernel =
     isUp || applied.outcome === 'stale' ? connected : afterDisconnect(observed, event, applied.link);
   let current: State = { ...state, links: applied.links };
