@@ -66,6 +66,7 @@ export interface Status {
   degraded: boolean;
   troubles: string[];
   links: { interface: string; ifindex: number; says: string }[];
+  savedDefaults: SavedState['savedDefaults'];
 }
 
 export interface SavedState {
