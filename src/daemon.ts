@@ -167,6 +167,7 @@ export class Daemon {
       status: this.#status,
       degraded: troubles.length > 0,
       troubles,
+      warnings: this.#settlement?.decision.warnings ?? [],
       links: this.#state.links.map(link => ({ ...link, says: linkLine(link, this.#settlement?.decision) })),
       savedDefaults: this.#state.savedDefaults,
     };

@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { bootIdOf } from './boot-id.ts';
@@ -10,6 +11,7 @@ import { type RestoreRoom, restore } from './cli/restore.ts';
 import { routes } from './cli/routes.ts';
 import { type StatusOptions, status } from './cli/status.ts';
 import { createTerminal } from './cli/terminal.ts';
+import { type WorkstationsOptions, type WorkstationsRoom, workstations } from './cli/workstations.ts';
 import { ask, ControlError } from './control/control-client.ts';
 import { eventNames } from './core/event.ts';
 import type { Sight } from './core/snapshot.ts';
@@ -22,7 +24,7 @@ const directories = directoriesOf(environment);
 const controlPath = join(directories.runtime, 'control.sock');
 const isRoot = process.geteuid?.() === 0;
 
-const room: RestoreRoom & { resolve(name: string): Promise<string[]> } = {
+const room: RestoreRoom & WorkstationsRoom & { resolve(name: string): Promise<string[]> } = {
   terminal: createTerminal(process.stdout, environment),
   ask: async request => {
     try {
@@ -34,6 +36,12 @@ const room: RestoreRoom & { resolve(name: string): Promise<string[]> } = {
   resolve: async name => {
     const found = await lookup(name, { all: true }).catch(() => []);
     return found.map(({ address }) => address);
+  },
+  forwards: async dev => {
+    const setting = await readFile(`/proc/sys/net/ipv4/conf/${dev}/forwarding`, 'utf8').catch(
+      () => undefined,
+    );
+    return setting === undefined ? undefined : setting.trim() !== '0';
   },
   restoreOffline,
 };
@@ -164,6 +172,14 @@ program
         }),
       ),
   );
+program
+  .command('workstations')
+  .description('the routes that hosts on both sides of a link need, in every spelling')
+  .argument('<link>', 'an interface or the name of a profile')
+  .option('--gateway <address>', "the far gateway's address on its own LAN")
+  .option('--lan <interface>', 'only the hosts on this LAN')
+  .option(...json)
+  .action((link: string, options: WorkstationsOptions) => run(workstations(room, { link, ...options })));
 program
   .command('restore')
   .description('put the uplink back now, also without a daemon')

@@ -101,7 +101,7 @@ const controlSocket = createControlSocket(async (request: Request): Promise<unkn
     case 'status':
       return daemon.snapshot();
     case 'observe':
-      return { ...daemon.snapshot(), observed: await daemon.look() };
+      return { observed: await daemon.look(), ...daemon.snapshot() };
     case 'restore':
       return daemon.release();
     case 'reload':

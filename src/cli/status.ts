@@ -50,7 +50,8 @@ async function look(room: Room): Promise<Snapshot | CommandError> {
 }
 
 /** The status as a person reads it. */
-function describeStatus({ degraded, links, savedDefaults, troubles }: Snapshot, terminal: Terminal): string {
+function describeStatus(snapshot: Snapshot, terminal: Terminal): string {
+  const { degraded, links, savedDefaults, troubles, warnings } = snapshot;
   const mark = degraded ? terminal.paint('red', 'degraded') : terminal.paint('green', 'fine');
   const saved = savedDefaults.map(
     ({ route, lapsed }) => `  ${route}${lapsed ? ' (its device went down since)' : ''}`,
@@ -65,6 +66,10 @@ function describeStatus({ degraded, links, savedDefaults, troubles }: Snapshot, 
     ...links.flatMap(link => section(terminal.paint('bold', nameOf(link)), describeLink(link))),
     ...section(terminal.paint('bold', 'Saved, and put back when the last link goes down'), saved),
     ...section(terminal.paint('red', 'Trouble'), wrong),
+    ...section(
+      terminal.paint('yellow', 'As configured, and good to know'),
+      warnings.map(warning => `  ${warning}`),
+    ),
   ].join('\n');
 }
 

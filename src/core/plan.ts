@@ -44,16 +44,19 @@ export function planSteps(observed: Observed, wanted: Wanted): Step[] {
     .map(({ route, purpose }) => addRoute(route, purpose, ofFamily(route.family, others.filter(isPin))));
 
   const ownRules = observed.rules.filter(isOwn);
+  // The rule that is asked first is added first: the server's must be there before any that leads away from it.
   const rules = wanted.rules
     .filter(rule => !ownRules.some(candidate => sameRule(candidate, rule)))
-    .map(
-      (rule): Step => ({ kind: 'add-rule', rule, stage: stage.rule, needs: ofFamily(rule.family, defaults) }),
-    );
+    .sort((a, b) => a.priority - b.priority)
+    .map((rule): Step => {
+      return { kind: 'add-rule', rule, stage: stage.rule, needs: ofFamily(rule.family, defaults) };
+    });
 
   const wantedHere = new Set(wanted.routes.map(({ route }) => identityOf(route)));
   const deletes: Step[] = [
     ...ownRules
       .filter(rule => !wanted.rules.some(candidate => sameRule(rule, candidate)))
+      .sort((a, b) => b.priority - a.priority)
       .map((rule): Step => ({ kind: 'delete-rule', rule, stage: stage.delete, needs: [] })),
     ...wanted.displace
       .filter(route => !missing(route))

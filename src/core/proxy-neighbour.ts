@@ -23,14 +23,30 @@ export function proxyNeighboursOf(demand: Demand, observed: Observed): ProxyNeig
       );
       continue;
     }
-    if (observed.forwarding?.has(dev) === false) {
-      found.troubles.push(
-        `${link.interface}: ${dev} does not forward, so it does not answer ARP for ${remote}: sysctl net.ipv4.conf.${dev}.forwarding=1`,
-      );
-    }
+    found.troubles.push(
+      ...forwardingTroubles(observed, [
+        [dev, `${link.interface}: ${dev} does not forward, so it does not answer ARP for ${remote}`],
+        [link.interface, `${link.interface}: it does not forward, so what ${remote} sends ends here`],
+      ]),
+    );
     found.neighbours.push({ family: 'inet', address: remote, dev });
   }
   return found;
+}
+
+/** An interface that does not forward, if the kernel was asked, and the command that has it forward. */
+function forwardingTroubles(
+  { forwarding }: Observed,
+  sayings: readonly (readonly [dev: string, saying: string])[],
+): string[] {
+  return sayings.flatMap(([dev, saying]) =>
+    forwarding?.has(dev) === false ? [`${saying}: ${forwardingCommand(dev)}`] : [],
+  );
+}
+
+/** Has an interface forward IPv4; sysctl(8) wants a slash for a dot that is in a name. */
+export function forwardingCommand(dev: string): string {
+  return `sysctl net.ipv4.conf.${dev.replaceAll('.', '/')}.forwarding=1`;
 }
 
 /** The interface whose prefix holds the address; the longest prefix, if several do. Links of ours are no LANs. */

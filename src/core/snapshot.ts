@@ -9,6 +9,8 @@ export const SnapshotSchema = v.object({
   /** Something is not as the configuration asks; `troubles` says what. */
   degraded: v.boolean(),
   troubles: v.array(v.string()),
+  /** What is as it is configured, and yet may surprise. */
+  warnings: v.array(v.string()),
   links: v.array(v.object({ ...StateSchema.entries.links.item.entries, says: v.string() })),
   savedDefaults: StateSchema.entries.savedDefaults,
 });

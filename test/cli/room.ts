@@ -28,6 +28,7 @@ export function sightOf(dump: Dump, more: Partial<Sight> = {}): Sight {
     status: 'work: ppp0 up',
     degraded: false,
     troubles: [],
+    warnings: [],
     links: [{ ...workLink(), says: 'work: ppp0 up' }],
     savedDefaults: [],
     observed: readDump(dump),
