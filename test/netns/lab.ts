@@ -21,7 +21,7 @@ server = "203.0.113.5"
 
 /** One row of the scenarios: a machine, and what happens on it. Rows run side by side. */
 export function scenario(name: string, story: (lab: Lab, t: Test) => Promise<void>): void {
-  t.jobs = 3;
+  t.jobs = 6;
   void t.test(name, { buffered: true, skip: !process.env.CI && obstacle }, async t => {
     if (obstacle) throw new Error(`this tier has to run in CI: ${obstacle}`);
     const lab = await Lab.open(t);
