@@ -23,12 +23,9 @@ export interface WorkstationsOptions {
 /** The routes that hosts on both sides of a link need to reach each other, in every spelling. */
 export async function workstations(
   room: WorkstationsRoom,
-  { link: name, gateway, lan, json }: WorkstationsOptions & { link: string },
+  { link: name, lan, json, ...options }: WorkstationsOptions & { link: string },
 ): Promise<number> {
-  if (gateway !== undefined && parsePrefix(gateway)?.address.toString() !== gateway) {
-    const message = `${JSON.stringify(gateway)} is not an address`;
-    throw new CommandError('usage', message, "Give the far gateway's address on its own LAN");
-  }
+  const gateway = options.gateway === undefined ? undefined : readAddress(options.gateway);
   const sight = await askSight(room);
   const link = linkOf(sight, name);
   const answer = workstationsOf({ link, gateway, lan }, sight);
@@ -49,6 +46,13 @@ export async function workstations(
   if (json) printJson(room, jsonOf(about, nameOf(link)));
   else room.terminal.print(describe(about, { name: nameOf(link), terminal: room.terminal }));
   return exitStatus.fine;
+}
+
+function readAddress(text: string): string {
+  const address = text.includes('/') ? undefined : parsePrefix(text);
+  if (address !== undefined) return formatPrefix(address);
+  const message = `${JSON.stringify(text)} is not an address`;
+  throw new CommandError('usage', message, "Give the far gateway's address on its own LAN");
 }
 
 function linkOf({ links }: Sight, name: string): Sight['links'][number] {

@@ -40,10 +40,7 @@ const advice: [pattern: RegExp, words: (found: RegExpExecArray) => string][] = [
     /proxy-arp is not in force$/,
     () => 'Name the interface of the LAN in proxy-arp, or give the far end an address of the LAN',
   ],
-  [
-    /does not forward, so .+: (sysctl .+)$/,
-    ([, command]) => `Run: ${command}; as root, and in /etc/sysctl.d for good`,
-  ],
+  [/does not forward, so .+: (sysctl .+)$/, ([, command]) => `Run: ${command}`],
   [
     /^(ip .*): .*not permitted/i,
     () => 'The daemon has no leave to change routes: see that its unit is the one that came with it',

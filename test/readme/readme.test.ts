@@ -35,7 +35,7 @@ const trials: [pattern: RegExp, trial: Trial][] = [
   [/^(sudo )?npm run (setup|unsetup)$/, runsInGuest],
   [/^npm run setup -- --root DIR$/, isScript], // the machine of these tests is laid out by it
   [/^(systemctl|journalctl) /, isTypedInGuest],
-  [/^(sudo )?ppp-routectl [a-z]+( ADDRESS| [\d.]+)?$/, runOnMachine],
+  [/^(sudo )?ppp-routectl [a-z]+( ADDRESS| LINK| [\d.]+)?$/, runOnMachine],
   [/^(sudo )?ppp-routectl plan (EVENT INTERFACE|ip-down ppp0)$/, runOnMachine],
   [/^ip route show default$/, runOnMachine],
   [/^sudo grep '[^']*' \/var\/lib\/ppp-routed\/state\.json$/, runOnMachine],
@@ -159,7 +159,10 @@ async function runOnMachine(t: Test, command: Command): Promise<void> {
   if (obstacle !== undefined) throw new Error(obstacle);
   const machine = await machineThat(isOfBrokenMachine(command) ? 'broken' : 'up');
   const { output, exitCode } = await machine.type(
-    command.command.replace('ADDRESS', '69.90.184.209').replace('EVENT INTERFACE', 'ip-down ppp0'),
+    command.command
+      .replace('ADDRESS', '69.90.184.209')
+      .replace('EVENT INTERFACE', 'ip-down ppp0')
+      .replace('LINK', 'ppp0'),
   );
   t.equal(exitCode, 0, output);
   prints(t, command, output);
