@@ -310,13 +310,17 @@ export class Lab {
     return answered.finally(() => socket.destroy());
   }
 
-  /** What `ppp-routectl status` would say. */
-  async status(): Promise<Status> {
+  /** What `ppp-routectl` would be told. */
+  async ask(command: 'status' | 'restore'): Promise<Status> {
     const socket = net.connect({ path: join(this.directory, 'run/control.sock'), allowHalfOpen: true });
-    socket.end('{"command":"status"}\n');
+    socket.end(`{"command":"${command}"}\n`);
     let text = '';
     for await (const chunk of socket) text += chunk;
     return JSON.parse(text).answer;
+  }
+
+  status(): Promise<Status> {
+    return this.ask('status');
   }
 
   /** The state file, as it is on disk. */

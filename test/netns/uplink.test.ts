@@ -320,6 +320,21 @@ scenario('11. the uplink moves to wlan0 via 172.16.0.1; down', async (lab, t) =>
   await lab.says(/^notice: not bringing back default via 192\.168\.1\.1 dev eth0 /);
 });
 
+scenario('11. … and eth0 is plugged in again without a lease; down', async lab => {
+  await lab.machine(twoCards);
+  await lab.up('ppp0');
+  await lab.ip('link set eth0 down');
+  await lab.ip('route add default via 172.16.0.1 dev wlan0 proto dhcp src 172.16.0.10 metric 600');
+  await onlyDefault(lab, 'default dev ppp0 proto 173 scope link');
+  await lab.ip('link set eth0 up');
+  await lab.down('ppp0');
+  await lab.shows(`
+    default via 172.16.0.1 dev wlan0 proto dhcp src 172.16.0.10 metric 600
+    172.16.0.0/24 dev wlan0 proto kernel scope link src 172.16.0.10
+    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+  `);
+});
+
 scenario('11. … and back to eth0; down', async lab => {
   await lab.machine(twoCards);
   await lab.up('ppp0');
@@ -417,11 +432,14 @@ scenario('13. an advertised IPv6 default, a link of IPv4 only, ipv6 = "block"', 
   await lab.restored();
 });
 
-scenario('13. an advertised IPv6 default, a link of IPv4 only, ipv6 = "leave"', async lab => {
+scenario('13. an advertised IPv6 default, a link of IPv4 only, ipv6 = "leave"', async (lab, t) => {
   await lab.machine({ ...overlay6, profiles: profile6('leave') });
   await lab.up('ppp0');
   await lab.shows(onLink);
   await lab.shows6(overlay6.routes6);
+  await lab.fine(lab.hook('ip-up', 'ppp0'));
+  const told = /IPv6 does not go over ppp0 but past it, through eth0/;
+  t.equal(lab.log().filter(line => told.test(line)).length, 1, 'a warning, once');
   await lab.down('ppp0');
   await lab.restored();
 });
