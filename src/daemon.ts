@@ -1,16 +1,16 @@
 import { isDeepStrictEqual } from 'node:util';
+import { Condition, failureLines } from './condition.ts';
 import { absorbEvent, afterAll } from './core/absorb.ts';
 import { families } from './core/demand.ts';
 import type { LinkEvent } from './core/event.ts';
 import { type Applied, dropVanished, type Link } from './core/link.ts';
 import type { Observed } from './core/observed.ts';
-import { shellCommandOf } from './core/plan.ts';
 import { type Profile, profileFor } from './core/profile.ts';
 import { reasonOf } from './core/reason.ts';
 import { type Rehearsal, rehearse } from './core/rehearsal.ts';
 import type { Snapshot } from './core/snapshot.ts';
 import { emptyState, type State } from './core/state.ts';
-import { eventLine, linkLine, statusLine, vanishedLine } from './core/status.ts';
+import { eventLine, linkLine, vanishedLine } from './core/status.ts';
 import { uplinkDefaults } from './core/uplink.ts';
 import type { FindServers, Kernel, Sentences, ServerAddresses, Store } from './rooms.ts';
 import { type Settlement, Settler } from './settle.ts';
@@ -70,16 +70,14 @@ export class Daemon {
   /** The number of the next event. */
   #arrivals = 1;
   #retry: NodeJS.Timeout | undefined;
-  readonly #faults = new Map<string, string>();
-  /** Troubles and warnings that hold and have been told. */
-  #said = new Set<string>();
-  #status = '';
+  readonly #condition: Condition;
   #uplinks: string | undefined;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
     this.#state = emptyState(options.bootId);
     this.#settler = new Settler(options, this.#state);
+    this.#condition = new Condition(options);
   }
 
   /**
@@ -148,26 +146,17 @@ export class Daemon {
 
   /** Something outside of the routes is wrong, or right again (`undefined`): said in the status. */
   report(origin: string, fault: string | undefined): void {
-    const before = this.#faults.get(origin);
-    if (fault === before) return;
-    if (fault === undefined) {
-      this.#faults.delete(origin);
-      this.#options.journal.notice({}, `well again: ${before}`);
-    } else {
-      this.#faults.set(origin, fault);
-      this.#options.journal.warn({}, fault);
-    }
-    this.#tell();
+    this.#condition.report(origin, fault);
   }
 
   /** How things stand, for the control socket. */
   snapshot(): Snapshot {
-    const troubles = this.#troubles();
+    const { status, troubles, warnings } = this.#condition;
     return {
-      status: this.#status,
+      status,
       degraded: troubles.length > 0,
       troubles,
-      warnings: this.#settlement?.decision.warnings ?? [],
+      warnings,
       links: this.#state.links.map(link => ({ ...link, says: linkLine(link, this.#settlement?.decision) })),
       savedDefaults: this.#state.savedDefaults,
     };
@@ -179,8 +168,8 @@ export class Daemon {
    */
   async look(): Promise<Observed> {
     await this.reconcile();
-    if (this.#settlement === undefined || this.#faults.has('ip'))
-      throw new Error(this.#troubles().join('; '));
+    if (this.#settlement === undefined || this.#condition.hasFault('ip'))
+      throw new Error(this.#condition.troubles.join('; '));
     return this.#settlement.observed;
   }
 
@@ -228,7 +217,7 @@ export class Daemon {
         // The hook has its answer and will not come again: the event waits here until ip can be asked.
         this.#pending.unshift(...batch.map(pending => ({ ...pending, answer: () => undefined })));
       }
-      this.#tell();
+      this.#condition.follow(this.#state.links, this.#settlement);
     }
     this.#scheduleRetry();
     this.#followUplinks();
@@ -280,30 +269,10 @@ export class Daemon {
     };
   }
 
-  #troubles(): string[] {
-    return [
-      ...this.#faults.values(),
-      ...failureLines(this.#settlement),
-      ...(this.#settlement?.decision.troubles ?? []),
-    ];
-  }
-
-  /** Says what changed: troubles and warnings that are new, and the status line. */
-  #tell(): void {
-    const decision = this.#settlement?.decision;
-    const sayings = [...(decision?.troubles ?? []), ...(decision?.warnings ?? [])];
-    for (const saying of sayings) if (!this.#said.has(saying)) this.#options.journal.warn({}, saying);
-    this.#said = new Set(sayings);
-    const status = statusLine(this.#state.links, decision, this.#troubles());
-    if (status === this.#status) return;
-    this.#status = status;
-    this.#options.onStatus(status);
-  }
-
   /** Whatever is wrong may come right without a word: look again by and by. */
   #scheduleRetry(): void {
     clearTimeout(this.#retry);
-    if (this.#troubles().length === 0) return;
+    if (this.#condition.troubles.length === 0) return;
     this.#retry = setTimeout(() => {
       const isUnresolved = (link: Link) => (link.unresolved ?? []).length > 0;
       void this.#refreshLinks(link => (isUnresolved(link) ? { profile: link.profile } : undefined)).then(() =>
@@ -330,25 +299,22 @@ export class Daemon {
         if (changed === undefined) return undefined;
         const { profile } = changed;
         const found = profile === undefined ? noServers : await this.#options.findServers(profile, link);
+        const same = isDeepStrictEqual(profile, link.profile);
         // Better the address of before than none, while the same profile holds.
-        const keep =
-          found.servers.length === 0 &&
-          found.unresolved.length > 0 &&
-          isDeepStrictEqual(profile, link.profile);
-        return { order: link.order, profile, ...found, ...(keep ? { servers: link.servers } : {}) };
+        const keep = same && found.servers.length === 0 && found.unresolved.length > 0;
+        return { before: link, findings: { profile, ...found, ...(keep ? { servers: link.servers } : {}) } };
       }),
     );
+    const amend = (link: Link): Link => {
+      const changed = changes.find(candidate => candidate?.before.order === link.order);
+      // Another configuration may have come while a name was looked up: then this is of yesterday.
+      const isOfToday = isDeepStrictEqual(changed?.before.profile, link.profile);
+      return changed !== undefined && isOfToday ? { ...link, ...changed.findings } : link;
+    };
     this.#amendments.push(links =>
-      links
-        .map(link => ({ ...link, ...changes.find(changed => changed?.order === link.order) }))
-        .filter(link => link.lost !== true || link.profile?.['on-loss'] === 'block'),
+      links.map(amend).filter(link => link.lost !== true || link.profile?.['on-loss'] === 'block'),
     );
   }
-}
-
-/** What the kernel would not take, a sentence each. */
-function failureLines(settlement: Settlement | undefined): string[] {
-  return settlement?.failures.map(({ step, error }) => `${shellCommandOf(step)}: ${error}`) ?? [];
 }
 
 /** The defaults that lead past our links, those that are displaced included, in one text to compare. */
