@@ -127,9 +127,34 @@ for (const mode of ['replace', 'metric', 'half', 'table', 'none']) {
     });
     await lab.ip('link del ppp0');
     const back = { words: `ip-up ppp0 ${call}`, happen: () => lab.up('ppp0') };
-    await keepsWord(lab, t, back);
+    const { says } = await keepsWord(lab, t, back);
+    t.notMatch(says.join(), /lost/, 'the dark is over');
   });
 }
+
+for (const mode of ['replace', 'metric']) {
+  scenario(`plan keeps its word: ${mode}, beside routes of the same metric`, async (lab, t) => {
+    const routes = `
+      default via 192.168.1.1 dev eth0
+      192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+    `;
+    await lab.machine({ routes, profiles: work(mode, 'networks = ["10.99.0.1/32"]') });
+    await keepsWord(lab, t, { words: `ip-up ppp0 ${call}`, happen: () => lab.up('ppp0') });
+    await keepsWord(lab, t, { words: 'ip-down ppp0', happen: () => lab.down('ppp0') });
+    await lab.restored();
+  });
+}
+
+scenario('plan keeps its word: a PPP link that is the uplink of another goes first', async (lab, t) => {
+  await lab.machine({ profiles: work('replace').replace('work', 'second') });
+  await lab.up('ppp0');
+  await lab.ip('route add default dev ppp0');
+  await lab.ip('route del default via 192.168.1.1 dev eth0');
+  await lab.up('ppp1', { ipparam: 'second' });
+  t.match(await lab.state(), { savedDefaults: [{ route: 'default dev ppp0 scope link' }] });
+  await keepsWord(lab, t, { words: 'ip-down ppp0', happen: () => lab.down('ppp0') });
+  await keepsWord(lab, t, { words: 'ip-down ppp1', happen: () => lab.down('ppp1') });
+});
 
 scenario('plan keeps its word: two links, IPv6 blocked', async (lab, t) => {
   const second = work('replace', 'priority = 5').replace('work', 'second');
