@@ -10,7 +10,10 @@ export interface ClasslessRoute {
 /** The most that one option holds (RFC 2132 2). A longer one would have to be split by RFC 3396. */
 const mostBytes = 255;
 
-/** The classless static route option of RFC 3442, as people and two DHCP servers write it. */
+/**
+ * The classless static route option of RFC 3442, as people and two DHCP servers write it. Measured: dnsmasq 2.90 by its line
+ * and Kea 2.2 by its entry send the very bytes that stand here.
+ */
 export interface Option121 {
   /** The option's data, colon between bytes; absent while a gateway is not known. */
   bytes?: string;
