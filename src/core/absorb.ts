@@ -1,4 +1,4 @@
-import { type Applied, type Arrival, applyEvent, type Link } from './link.ts';
+import { type Applied, type Arrival, applyEvent, familyOfEvent, type Link, withoutFamily } from './link.ts';
 import type { Interface } from './observed.ts';
 import type { Profile } from './profile.ts';
 
@@ -26,8 +26,12 @@ export function absorbEvent(
     link,
     links: applied.links
       .map(candidate => (candidate === applied.link ? link : candidate))
-      // It returned: the dark since it was lost is over.
-      .filter(other => other.lost !== true || other.profile?.name !== link.profile?.name),
+      // It returned: the dark since it was lost is over, of the family that the event is about.
+      .flatMap(other =>
+        other.lost === true && other.profile?.name === link.profile?.name
+          ? withoutFamily(other, familyOfEvent(event))
+          : [other],
+      ),
   };
 }
 

@@ -59,11 +59,16 @@ export function applyEvent(
   { event, arrival }: Arrival,
   interfaces: readonly Interface[],
 ): Applied {
-  const family: Family = event.name.startsWith('ipv6-') ? 'inet6' : 'inet';
+  const family = familyOfEvent(event);
   const face = interfaces.find(({ name }) => name === event.interface);
   return event.name.endsWith('-up')
     ? applyUp(links, { event, arrival, family, face })
     : applyDown(links, { event, arrival, family, face });
+}
+
+/** The family whose coming or going an event tells. */
+export function familyOfEvent({ name }: LinkEvent): Family {
+  return name.startsWith('ipv6-') ? 'inet6' : 'inet';
 }
 
 interface Happening extends Arrival {
@@ -114,7 +119,10 @@ function applyDown(links: readonly Link[], { event, family, face }: Happening): 
   const others = links.filter(candidate => candidate !== link);
   const rest: Link = { ...link, [family]: undefined };
   const stillUp = face?.ifindex === link.ifindex && face.up && (rest.inet ?? rest.inet6) !== undefined;
-  return { links: [...others, ...(stillUp ? [rest] : afterEnd(link))], outcome: 'down', link };
+  const left = stillUp
+    ? [rest, ...withoutFamily(link, otherFamily[family]).flatMap(afterEnd)]
+    : afterEnd(link);
+  return { links: mergeLost([...others, ...left]), outcome: 'down', link };
 }
 
 /** What is left of a link that ended: nothing, or the order to stay dark until it returns. */
@@ -141,7 +149,30 @@ export function dropVanished(
     if (face === undefined) return afterEnd(link);
     return [face.name === link.interface ? link : { ...link, interface: face.name }];
   });
-  return { links: kept, vanished };
+  return { links: mergeLost(kept), vanished };
+}
+
+const otherFamily: Record<Family, Family> = { inet: 'inet6', inet6: 'inet' };
+
+/** What is left to stay dark for, without one family: nothing, if the profile never sent the other over the link. */
+export function withoutFamily(link: Link, family: Family): Link[] {
+  const rest: Link = { ...link, [family]: undefined };
+  const isRouted = rest.inet !== undefined || (rest.inet6 !== undefined && rest.profile?.ipv6 === 'route');
+  return isRouted ? [rest] : [];
+}
+
+/** pppd tells the end of each family by itself: what it says of one link makes one loss. */
+function mergeLost(links: readonly Link[]): Link[] {
+  const lost = new Map<number, Link>();
+  for (const link of links.filter(candidate => candidate.lost === true)) {
+    const earlier = lost.get(link.order);
+    lost.set(link.order, {
+      ...link,
+      inet: link.inet ?? earlier?.inet,
+      inet6: link.inet6 ?? earlier?.inet6,
+    });
+  }
+  return [...links.filter(link => link.lost !== true), ...lost.values()];
 }
 
 function sameText(a: Link, b: Link): boolean {

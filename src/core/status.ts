@@ -27,9 +27,12 @@ export function linkLine(link: Link, decision: Decision | undefined): string {
   const about = `${profile.name}: ${link.interface}`;
   if (link.released === true) return `${about} up, released by the administrator`;
   if (decision?.state.links.every(({ order }) => order !== link.order)) return `${about} up, not routed yet`;
-  const active = decision?.demand.active.find(candidate => candidate.link.order === link.order);
+  const active = decision?.demand.active.find(
+    candidate => candidate.link.order === link.order && candidate.link.lost === link.lost,
+  );
   if (active?.dark === true || link.lost === true) {
-    return `${about} is ${link.lost === true ? 'lost' : 'down'}, traffic stops until it returns (ppp-routectl restore lifts this)`;
+    const stops = link.inet === undefined ? 'IPv6 traffic stops' : 'traffic stops';
+    return `${about} is ${link.lost === true ? 'lost' : 'down'}, ${stops} until it returns (ppp-routectl restore lifts this)`;
   }
   if (active === undefined) return `${about} is down`;
   const carries = families.filter(family => carriesDefault(link, family, decision));
