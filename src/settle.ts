@@ -62,7 +62,7 @@ export class Settler {
           this.#journal.notice({ ROUTE: route }, `not bringing back ${route}: ${why}`);
         }
       } else decision = this.#decideWithoutSaving(state, observed);
-      const steps = decision.steps.filter(step => !failed.has(shellCommandOf(step)));
+      const steps = decision.steps.filter(step => !isHopeless(step, failed));
       if (steps.length === 0 || round > mostRounds) {
         this.#failures = [...failed.values()];
         return { state, decision, observed, failures: [...failed.values()], stateFault, changes };
@@ -119,4 +119,10 @@ export class Settler {
     }
     return failures;
   }
+}
+
+/** It failed in this settling, or it needs one that did: without its pin no default moves, in no later round either. */
+function isHopeless(step: Step, failed: ReadonlyMap<string, StepFailure>): boolean {
+  if (failed.size === 0) return false;
+  return failed.has(shellCommandOf(step)) || step.needs.some(needed => isHopeless(needed, failed));
 }
