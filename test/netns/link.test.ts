@@ -88,13 +88,14 @@ scenario('2. two defaults, metrics 100 and 600; up; down', async (lab, t) => {
   await lab.restored();
 });
 
-scenario('3. pppd is killed: the interface vanishes, ip-down never runs', async lab => {
+scenario('3. pppd is killed: the interface vanishes, ip-down never runs', async (lab, t) => {
   await lab.machine();
   await lab.up('ppp0');
   await lab.ip('link del ppp0');
   await lab.comesToShow(base, 1000);
   await lab.restored();
   await lab.says(/^work: ppp0 is gone; treating it as down$/);
+  t.same((await lab.status()).links, [], 'and forgotten');
 });
 
 scenario('4. the daemon is killed while the link is up; started; down', async (lab, t) => {
