@@ -56,6 +56,12 @@ export function afterDisconnect(observed: Observed, event: LinkEvent, link: Link
 export function afterStep(observed: Observed, step: Step): Observed {
   switch (step.kind) {
     case 'add-route': {
+      // `ip -6 route add` refuses a second route of one metric, whatever it leads to: fib6_add_rt2node() under NLM_F_EXCL.
+      if (
+        step.route.family === 'inet6' &&
+        observed.routes.some(other => compareRoutes(other, step.route) === 0)
+      )
+        return observed;
       const isPrepended = step.route.family === 'inet' && step.purpose !== 'restore';
       return insert(observed, step.route, isPrepended ? 'first' : 'last');
     }

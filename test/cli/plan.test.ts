@@ -65,8 +65,8 @@ async function keepsWord(
   t.same(meant, planned.commands, `${words}: the commands, in their order`);
   t.same(await tables(lab), planned.table, `${words}: the table`);
   const { links, troubles } = await lab.status();
-  const held = [...links.map(({ says }) => says), ...troubles];
-  t.same(planned.says.slice(0, held.length), held, `${words}: what holds`);
+  const held = [...links.map(({ says }) => says), ...troubles].sort();
+  t.same(planned.says.slice(0, held.length).sort(), held, `${words}: what holds`);
   return planned;
 }
 
@@ -126,8 +126,14 @@ for (const mode of ['replace', 'metric', 'half', 'table', 'none']) {
       },
     });
     await lab.ip('link del ppp0');
-    const back = { words: `ip-up ppp0 ${call}`, happen: () => lab.up('ppp0') };
-    const { says } = await keepsWord(lab, t, back);
+    await keepsWord(lab, t, { words: `ip-up ppp0 ${call}`, happen: () => lab.up('ppp0') });
+    const { says } = await keepsWord(lab, t, {
+      words: `ipv6-up ppp0 ${call6}`,
+      happen: async () => {
+        await lab.connect6('ppp0');
+        await lab.fine(lab.hook('ipv6-up', 'ppp0', ends));
+      },
+    });
     t.notMatch(says.join(), /lost/, 'the dark is over');
   });
 }
