@@ -403,8 +403,9 @@ scenario('12. another manager flushes our routes while the link is up', async (l
   await lab.ip('route flush proto 173');
   await lab.comesToShow(onLink, 1000);
   const defaultsAdded = () => lab.log().filter(line => /^adding the default over the link/.test(line)).length;
-  await lab.until(() => defaultsAdded() === 2).catch(() => undefined);
-  t.equal(defaultsAdded(), 2, 'the heal is logged');
+  // ip flushes one route after the other, and again until none is left: some may be healed in between.
+  await lab.until(() => defaultsAdded() > 1).catch(() => undefined);
+  t.ok(defaultsAdded() > 1, 'the heal is logged');
   await lab.ip('route flush exact default');
   await lab.comesToShow(onLink, 1000);
   await lab.down('ppp0');
