@@ -1,4 +1,4 @@
-import type { Observed } from '../core/observed.ts';
+import type { Interface, Observed } from '../core/observed.ts';
 import { commandOf, familyOfStep, type Step } from '../core/plan.ts';
 import type { Family } from '../core/prefix.ts';
 import { identityOf, ownProtocol, parseRoute, type Route } from '../core/route.ts';
@@ -23,6 +23,8 @@ const questions = {
 /** The kernel's routes, asked and changed through two long-lived `ip -batch`, one a family. */
 export class Kernel {
   readonly #batches: Record<Family, IpBatch>;
+  /** The name that each interface had at the last look, by index. */
+  #names = new Map<number, string>();
 
   constructor(options: { environment: NodeJS.ProcessEnv; deadline: number }) {
     this.#batches = {
@@ -40,12 +42,14 @@ export class Kernel {
       this.#look('inet', [...questions.inet, ...(forwarding ? [forwardingOf] : [])]),
       this.#look('inet6', questions.inet6),
     ]);
+    const interfaces = inet('link show').flatMap(line => parseInterface(line) ?? []);
+    if (this.#forgetsNames(interfaces)) return this.observe({ forwarding });
     const both = <T>(read: (look: Look, family: Family) => T[]) => [
       ...read(inet, 'inet'),
       ...read(inet6, 'inet6'),
     ];
     return {
-      interfaces: inet('link show').flatMap(line => parseInterface(line) ?? []),
+      interfaces,
       addresses: both(look => look('address show').flatMap(line => parseAddress(line) ?? [])),
       routes: both((look, family) =>
         distinct([
@@ -99,6 +103,17 @@ export class Kernel {
   close(): void {
     this.#batches.inet.close();
     this.#batches.inet6.close();
+  }
+
+  /**
+   * An `ip` calls an interface by its first name for as long as it runs, so where one was renamed others are started.
+   * @returns whether that was so: then what they said names the interface wrongly.
+   */
+  #forgetsNames(interfaces: readonly Interface[]): boolean {
+    const renamed = interfaces.some(({ ifindex, name }) => (this.#names.get(ifindex) ?? name) !== name);
+    this.#names = new Map(interfaces.map(({ ifindex, name }) => [ifindex, name]));
+    if (renamed) this.close();
+    return renamed;
   }
 
   /** Asks anew where the table changed under the dump: half a table must not be taken for the whole. */
