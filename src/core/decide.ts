@@ -6,7 +6,14 @@ import { covers, parsePrefix } from './prefix.ts';
 import { proxyNeighboursOf } from './proxy-neighbour.ts';
 import { devicesOf } from './route.ts';
 import { type SavedDefault, type State, savedRoute } from './state.ts';
-import { foldSaved, isAdvertised, restorationOf, uplinkDefaults, uplinkRoutes } from './uplink.ts';
+import {
+  foldSaved,
+  isAdvertised,
+  restorationOf,
+  uplinkDefaults,
+  uplinkRoutes,
+  whyNotToDisplace,
+} from './uplink.ts';
 
 /** All that a decision depends on. */
 export interface Situation {
@@ -50,7 +57,9 @@ export function decide({ state, observed, refused }: Situation): Decision {
     const saved = ours.filter(entry => entry.family === family);
     const present = uplinkDefaults(observed, demand.managedDevices, family);
     const displaceable = present.filter(route => !isAdvertised(route));
-    const stubborn = displaceable.find(route => route.unrestorable !== undefined);
+    const stubborn = displaceable
+      .map(route => ({ route, because: whyNotToDisplace(route, { displaceable, observed }) }))
+      .find(({ because }) => because !== undefined);
     if (demand.displaces.has(family) && stubborn === undefined) {
       const folded = foldSaved(saved, displaceable, observed);
       savedDefaults.push(...folded);
@@ -60,7 +69,7 @@ export function decide({ state, observed, refused }: Situation): Decision {
     }
     if (demand.displaces.has(family) && stubborn !== undefined) {
       troubles.push(
-        `keeping ${stubborn.line}: ${stubborn.unrestorable}, so our default stands beside it at a better metric`,
+        `keeping ${stubborn.route.line}: ${stubborn.because}, so our default stands beside it at a better metric`,
       );
     }
     const folded = foldSaved(saved, present, observed);

@@ -125,12 +125,13 @@ function proxySteps(observed: Observed, wanted: Wanted): Step[] {
 /**
  * The arguments of `ip` for a step, without -4 or -6: see ip-route(8), ip-rule(8), ip-neighbour(8).
  * Ours are prepended: at one metric the first is asked, and another's route of the same key (the kernel's to the peer,
- * pppd's default) makes no conflict. Saved ones are appended, so that those of one metric come back in their order.
+ * pppd's default) makes no conflict. Saved ones are appended, so that those of one metric come back in their order, and
+ * beside one that a router advertised meanwhile at the same metric.
  */
 export function commandOf(step: Step): string {
   switch (step.kind) {
     case 'add-route': {
-      const verb = step.route.family === 'inet6' ? 'add' : step.purpose === 'restore' ? 'append' : 'prepend';
+      const verb = step.purpose === 'restore' ? 'append' : step.route.family === 'inet6' ? 'add' : 'prepend';
       return `route ${verb} ${step.route.line}`;
     }
     case 'delete-route':

@@ -29,6 +29,34 @@ export function isAdvertised(route: Route): boolean {
   );
 }
 
+/**
+ * Why a default could not be given back as it was, if so. One goes back behind all of its metric, so none that stays may
+ * be behind it: `unreachable default metric 100` would be asked first. IPv6 has no such places.
+ */
+export function whyNotToDisplace(
+  route: Route,
+  { displaceable, observed }: { displaceable: readonly Route[]; observed: Observed },
+): string | undefined {
+  if (route.unrestorable !== undefined) return route.unrestorable;
+  const peers = observed.routes.filter(
+    other => isSameSlot(other, route) && !isOwn(other) && (other === route || !displaceable.includes(other)),
+  );
+  const others = route.family === 'inet6' ? peers : peers.slice(peers.indexOf(route));
+  const other = others.find(candidate => candidate !== route);
+  return other && `its place beside ${other.line} could not be given back to it`;
+}
+
+/** Two routes between which nothing but their order decides. */
+function isSameSlot(a: Route, b: Route): boolean {
+  return (
+    a.family === b.family &&
+    a.dst === b.dst &&
+    a.table === b.table &&
+    a.metric === b.metric &&
+    a.tos === b.tos
+  );
+}
+
 /** Would the kernel take this route now: are its devices up and is its preferred source there? */
 export function isInstallable(route: Route, observed: Observed): boolean {
   const devices = devicesOf(route);
@@ -120,12 +148,15 @@ export function uplinkRoutes(observed: Observed, demand: Demand, saved: readonly
   const here = new Set(others.map(identityOf));
   const displaced = saved.flatMap(entry => {
     const route = savedRoute(entry);
-    return route === undefined ||
-      entry.lapsed === true ||
-      here.has(identityOf(route)) ||
-      !isInstallable(route, observed)
-      ? []
-      : [route];
+    const isMissing = route !== undefined && !here.has(identityOf(route)) && isInstallable(route, observed);
+    return isMissing ? [{ route, lapsed: entry.lapsed === true }] : [];
   });
-  return [...others, ...displaced];
+  const firm = displaced.filter(({ lapsed }) => !lapsed);
+  // Its device went down and up, and nobody has added it again yet. Without any way out a tunnel would enter itself.
+  const lastResort = (family: Family) =>
+    ![...others, ...firm.map(({ route }) => route)].some(
+      route => isDefault(route) && route.family === family,
+    );
+  const used = displaced.filter(({ route, lapsed }) => !lapsed || lastResort(route.family));
+  return [...others, ...used.map(({ route }) => route)];
 }
