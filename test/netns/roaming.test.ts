@@ -1,0 +1,267 @@
+// Uplinks that move while a link is up: leases, better uplinks, suspend and resume, a PPP link under another, a manager that
+// fights. What uplink.test.ts has of rows 10 to 12 is not here again.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { base, type Lab, linkAlone, onLink, replaceProfile, scenario } from './lab.ts';
+
+const twoCards = {
+  addresses: ['192.168.1.10/24 dev eth0', '172.16.0.10/24 dev wlan0'],
+  routes: `
+    default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100
+    172.16.0.0/24 dev wlan0 proto kernel scope link src 172.16.0.10
+    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+  `,
+};
+
+scenario('a lease is renewed with another gateway: the pin follows', async lab => {
+  await lab.machine();
+  await lab.up('ppp0');
+  await lab.ip('route add default via 192.168.1.254 dev eth0 proto dhcp src 192.168.1.10 metric 100');
+  await lab.comesToShow(onLink.replace('192.168.1.1 dev', '192.168.1.254 dev'));
+  await lab.down('ppp0');
+  await lab.shows(base.replace('192.168.1.1 dev', '192.168.1.254 dev'));
+});
+
+scenario('a better uplink appears: the pin moves to it, and both are there at the end', async lab => {
+  await lab.machine(twoCards);
+  await lab.up('ppp0');
+  await lab.ip('route add default via 172.16.0.1 dev wlan0 proto dhcp src 172.16.0.10 metric 50');
+  await lab.comesToShow(`
+    default dev ppp0 proto 173 scope link
+    10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
+    172.16.0.0/24 dev wlan0 proto kernel scope link src 172.16.0.10
+    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+    203.0.113.5 via 172.16.0.1 dev wlan0 proto 173 src 172.16.0.10
+  `);
+  await lab.down('ppp0');
+  await lab.shows(`
+    default via 172.16.0.1 dev wlan0 proto dhcp src 172.16.0.10 metric 50
+    ${twoCards.routes}
+  `);
+});
+
+scenario('a worse uplink appears: the pin stays, and both are there at the end', async lab => {
+  await lab.machine(twoCards);
+  await lab.up('ppp0');
+  await lab.ip('route add default via 172.16.0.1 dev wlan0 proto dhcp src 172.16.0.10 metric 600');
+  await lab.comesToShow(`
+    default dev ppp0 proto 173 scope link
+    10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
+    172.16.0.0/24 dev wlan0 proto kernel scope link src 172.16.0.10
+    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+    203.0.113.5 via 192.168.1.1 dev eth0 proto 173 src 192.168.1.10
+  `);
+  await lab.down('ppp0');
+  await lab.shows(
+    twoCards.routes.replace(
+      'metric 100\n',
+      'metric 100\n    default via 172.16.0.1 dev wlan0 proto dhcp src 172.16.0.10 metric 600\n',
+    ),
+  );
+});
+
+// The wall clock jumps at a resume; there is none in a decision, and timers run by the monotonic clock.
+scenario(
+  'suspend and resume: every device goes down and comes up, the lease is taken anew',
+  async (lab, t) => {
+    await lab.machine();
+    await lab.up('ppp0');
+    for (const device of ['ppp0', 'eth0']) await lab.ip(`link set ${device} down`);
+    await lab.comesToShow('');
+    for (const device of ['eth0', 'ppp0']) await lab.ip(`link set ${device} up`);
+    await lab.ip('route add default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100');
+    await lab.comesToShow(onLink);
+    t.equal((await lab.state()).savedDefaults.length, 1, 'the default is saved once');
+    await lab.down('ppp0');
+    await lab.restored();
+  },
+);
+
+scenario('suspend and resume without the link: pppd ends it at the resume', async lab => {
+  await lab.machine();
+  await lab.up('ppp0');
+  await lab.ip('link set ppp0 down');
+  await lab.ip('link set eth0 down');
+  await lab.comesToShow('');
+  await lab.ip('link set eth0 up');
+  await onlyDefault(lab, 'default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100');
+  await lab.ip('route replace default via 192.168.1.254 dev eth0 proto dhcp src 192.168.1.10 metric 100');
+  await lab.fine(lab.hook('ip-down', 'ppp0'));
+  await lab.ip('link del ppp0');
+  await lab.comesToShow(base.replace('192.168.1.1 dev', '192.168.1.254 dev'));
+});
+
+scenario('no default when the link comes up, one arrives later', async (lab, t) => {
+  await lab.machine({ routes: '192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10' });
+  await lab.up('ppp0');
+  await lab.shows(`
+    default dev ppp0 proto 173 scope link
+    10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
+    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+  `);
+  t.match(await lab.status(), { troubles: [/^no uplink leads to 203\.0\.113\.5/] });
+  await lab.ip('route add default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100');
+  await lab.comesToShow(onLink);
+  t.match(await lab.status(), { degraded: false });
+  await lab.down('ppp0');
+  await lab.shows(base);
+});
+
+/** A PPPoE line that pppd gave the default itself, and a tunnel over it. */
+const overPppoe = `
+  default dev ppp1 proto 173 scope link
+  10.99.1.1 dev ppp1 proto kernel scope link src 10.99.1.2
+  100.64.0.1 dev ppp0 proto kernel scope link src 100.64.0.2
+  192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+  203.0.113.5 dev ppp0 proto 173 scope link
+`;
+const pppoe = { ipparam: 'dsl', local: '100.64.0.2', remote: '100.64.0.1' };
+
+async function dial(lab: Lab): Promise<void> {
+  await lab.up('ppp0', pppoe);
+  // `defaultroute` and `defaultroute-metric 10`: at one metric with another default pppd adds none.
+  await lab.ip('route add default dev ppp0 metric 10');
+}
+
+scenario('a PPP link is the uplink of another', async (lab, t) => {
+  await lab.machine({ routes: '192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10' });
+  await dial(lab);
+  const before = await lab.lines();
+  await lab.up('ppp1');
+  await lab.shows(overPppoe);
+  t.equal(await lab.deviceTo('203.0.113.5'), 'ppp0', 'the tunnel goes over the line');
+  await lab.down('ppp1');
+  t.same(await lab.lines(), before);
+
+  await lab.up('ppp1');
+  await lab.ip('link del ppp0');
+  await lab.comesToShow(`
+    default dev ppp1 proto 173 scope link
+    10.99.1.1 dev ppp1 proto kernel scope link src 10.99.1.2
+    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+  `);
+  await lab.says(/^warn: no uplink leads to 203\.0\.113\.5: it is pinned when one appears$/);
+  await dial(lab);
+  await lab.comesToShow(overPppoe);
+  t.match(await lab.status(), { degraded: false });
+  await lab.down('ppp1');
+  t.same(await lab.lines(), before, 'the line that is there now has the default');
+  await lab.ip('link del ppp0');
+  await lab.restored();
+});
+
+scenario('a manager that flushes our routes for three seconds is healed, but not chased', async (lab, t) => {
+  await lab.machine();
+  await lab.up('ppp0');
+  const heals = () => lab.log().filter(line => /^adding the default over the link/.test(line)).length - 1;
+  // What systemd-networkd does at a restart where ManageForeignRoutes= is on.
+  const fight = performance.now() + 3000;
+  let flushes = 0;
+  for (; performance.now() < fight; await sleep(5)) {
+    const [first = ''] = await lab.lines('route show default');
+    if (!first.includes('proto 173')) continue;
+    await lab.ip('route flush proto 173');
+    flushes++;
+  }
+  await lab.comesToShow(onLink, 1000);
+  t.ok(heals() >= flushes, `${flushes} times flushed, ${heals()} heals in the journal: each is told`);
+  t.ok(heals() >= 2 && heals() <= 10, `${heals()} heals in three seconds`);
+  await lab.down('ppp0');
+  await lab.restored();
+});
+
+/** Before long that is the only default. */
+async function onlyDefault(lab: Lab, line: string): Promise<void> {
+  await lab.comesToPrint('route show default', line, 1000);
+}
+
+const byName = replaceProfile.replace('203.0.113.5', 'vpn.example');
+
+/** The machine's own /etc/hosts, for nobody else to see. */
+async function hosts(lab: Lab, address: string): Promise<void> {
+  await lab.write('hosts', `${address} vpn.example\n`);
+}
+
+scenario(
+  'the uplink moves: the server’s name is looked up anew, and its new address is pinned',
+  async (lab, t) => {
+    await hosts(lab, '203.0.113.5');
+    await lab.run('mount', '--bind', `${lab.directory}/hosts`, '/etc/hosts');
+    await lab.machine({ ...twoCards, profiles: byName });
+    await lab.up('ppp0');
+    t.equal(await lab.deviceTo('203.0.113.5'), 'eth0');
+    await hosts(lab, '203.0.113.77');
+    await lab.ip('link set eth0 down');
+    await lab.ip('route add default via 172.16.0.1 dev wlan0 proto dhcp src 172.16.0.10 metric 600');
+    await lab.comesToShow(
+      `
+    default dev ppp0 proto 173 scope link
+    10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
+    172.16.0.0/24 dev wlan0 proto kernel scope link src 172.16.0.10
+    203.0.113.77 via 172.16.0.1 dev wlan0 proto 173 src 172.16.0.10
+  `,
+      2000,
+    );
+    t.match(await lab.state(), { links: [{ servers: ['203.0.113.77'] }] });
+    await lab.down('ppp0');
+    await lab.shows(`
+    default via 172.16.0.1 dev wlan0 proto dhcp src 172.16.0.10 metric 600
+    172.16.0.0/24 dev wlan0 proto kernel scope link src 172.16.0.10
+  `);
+  },
+);
+
+scenario(
+  'a name that no longer resolves where the uplink moved to: the address of before stays pinned',
+  async (lab, t) => {
+    await hosts(lab, '203.0.113.5');
+    await lab.run('mount', '--bind', `${lab.directory}/hosts`, '/etc/hosts');
+    await lab.machine({ profiles: byName });
+    await lab.up('ppp0');
+    await lab.write('hosts', '127.0.0.1 localhost\n');
+    await lab.ip('route add default via 192.168.1.254 dev eth0 proto dhcp src 192.168.1.10 metric 100');
+    await lab.says(/no address for the server vpn\.example/);
+    await lab.comesToShow(onLink.replace('192.168.1.1 dev', '192.168.1.254 dev'));
+    t.equal(await lab.deviceTo('198.51.100.7'), 'ppp0', 'nothing leaks meanwhile');
+    await lab.down('ppp0');
+    await lab.shows(base.replace('192.168.1.1 dev', '192.168.1.254 dev'));
+  },
+);
+
+scenario('the uplink’s device is renamed while the link is up', async (lab, t) => {
+  await lab.machine();
+  await lab.up('ppp0');
+  await lab.ip('link set eth0 down');
+  await lab.ip('link set eth0 name lan0');
+  await lab.ip('link set lan0 up');
+  await lab.ip('route add default via 192.168.1.1 dev lan0 proto dhcp src 192.168.1.10 metric 100');
+  await lab.comesToShow(onLink.replaceAll('eth0', 'lan0'));
+  t.equal(await lab.deviceTo('203.0.113.5'), 'lan0');
+  await lab.down('ppp0');
+  await lab.shows(base.replaceAll('eth0', 'lan0'));
+});
+
+scenario('the daemon starts while the link is up, and then the link is another of that name', async lab => {
+  await lab.machine();
+  await lab.up('ppp0');
+  await lab.stopDaemon('SIGKILL');
+  await lab.startDaemon();
+  for (let time = 1; time <= 2; time++) {
+    await lab.ip('link del ppp0');
+    await lab.up('ppp0');
+    await lab.shows(onLink);
+  }
+  await lab.ip('link del eth0');
+  await lab.plug('eth0');
+  await lab.addAddress('192.168.1.10/24 dev eth0');
+  await lab.ip('route add default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100');
+  await lab.comesToShow(onLink);
+  await lab.down('ppp0');
+  await lab.shows(base);
+});
+
+scenario('nothing of this while the link is left alone', async lab => {
+  await lab.machine({ profiles: '' });
+  await lab.up('ppp0');
+  await lab.ip('route replace default via 192.168.1.254 dev eth0 proto dhcp src 192.168.1.10 metric 100');
+  await lab.shows(linkAlone.replace('192.168.1.1 dev', '192.168.1.254 dev'));
+});
