@@ -91,6 +91,8 @@ export function foldSaved(
 /** Would this default have replaced that one, had that one still been there? By key, as the kernel; by lease, as DHCP. */
 export function supersedes(newer: Route, older: Route): boolean {
   if (newer.family !== older.family || newer.tos !== older.tos) return false;
+  // The kernel sets it beside whatever is there.
+  if (isAdvertised(newer)) return false;
   if (newer.metric === older.metric) return true;
   return newer.protocol === older.protocol && devicesOf(newer).join() === devicesOf(older).join();
 }

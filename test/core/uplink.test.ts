@@ -1,8 +1,15 @@
 import t from 'tap';
+import type { Demand } from '../../src/core/demand.ts';
 import type { Observed } from '../../src/core/observed.ts';
 import { parseRoute, type Route } from '../../src/core/route.ts';
 import type { SavedDefault } from '../../src/core/state.ts';
-import { foldSaved, isAdvertised, restorationOf, uplinkDefaults } from '../../src/core/uplink.ts';
+import {
+  foldSaved,
+  isAdvertised,
+  restorationOf,
+  uplinkDefaults,
+  uplinkRoutes,
+} from '../../src/core/uplink.ts';
 
 const lease = 'default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100';
 const other = 'default via 192.168.1.254 dev eth0 proto dhcp src 192.168.1.10 metric 100';
@@ -159,4 +166,24 @@ t.test('an uplink default is one of others that carries packets past our links',
     'inet6',
   );
   t.equal(advertised && isAdvertised(advertised), true);
+});
+
+t.test('the way out past the links: what stays, what is displaced, and in need what lapsed', async t => {
+  const demand: Demand = {
+    active: [],
+    managedDevices: new Set(['ppp0']),
+    routes: [],
+    rules: [],
+    displaces: new Set(),
+    carriers: new Map(),
+  };
+  const linesOf = (table: string[], entries: SavedDefault[], observed: Observed) =>
+    uplinkRoutes({ ...observed, routes: routes(...table) }, demand, entries).map(({ line }) => line);
+  const lapsed = (line: string): SavedDefault => ({ family: 'inet', route: line, lapsed: true });
+  const both = machine('eth0', 'wlan0');
+  t.same(linesOf(['default dev ppp0 scope link'], saved(lease), both), [lease]);
+  t.same(linesOf([wifi], [lapsed(lease)], both), [wifi], 'there is a better one');
+  t.same(linesOf([], [lapsed(lease), ...saved(wifi)], both), [wifi]);
+  t.same(linesOf([], [lapsed(lease)], both), [lease], 'up again, and nothing else: better than a loop');
+  t.same(linesOf([], [lapsed(lease)], machine('wlan0')), [], 'still down');
 });
