@@ -126,7 +126,7 @@ t.test('up and down on any table leaves it as it was, in its order, whatever the
       await daemon.close();
       return down.ok && sameTexts(kernel.table(), before);
     }),
-    { numRuns: runs, ...seed },
+    { numRuns: runs * 10, ...seed },
   );
 });
 

@@ -79,8 +79,8 @@ scenario(
 scenario('suspend and resume without the link: pppd ends it at the resume', async lab => {
   await lab.machine();
   await lab.up('ppp0');
-  await lab.ip('link set ppp0 down');
   await lab.ip('link set eth0 down');
+  await lab.ip('link set ppp0 down');
   await lab.comesToShow('');
   await lab.ip('link set eth0 up');
   await onlyDefault(lab, 'default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100');
