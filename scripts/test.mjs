@@ -15,7 +15,13 @@ const nobody = 65534;
 const tiers = {
   pure: { paths: ['core', 'daemon', 'store', 'scripts'], says: 'decisions, files and properties; no kernel' },
   hooks: { paths: ['hooks'], says: 'the hooks on three shells, with every client' },
-  netns: { paths: ['netns', 'cli', 'demo', 'readme'], says: 'the real kernel in private namespaces' },
+  netns: {
+    paths: ['netns', 'cli', 'demo', 'readme'],
+    says: 'the real kernel in private namespaces',
+    // The model's long walk, for every seed.
+    environment: { NETNS_STEPS: '1000' },
+    timeout: 600,
+  },
   'netns-user': { paths: ['netns', 'cli', 'readme'], as: nobody, says: 'the same as an ordinary user' },
   systemd: { paths: ['vm/systemd.test.ts'], needsRoot: true, says: 'real systemd in a container' },
   pppd: { paths: ['vm/pppd.test.ts'], needsRoot: true, says: 'real pppd in User-Mode Linux' },
@@ -52,7 +58,7 @@ for (const [name, tier] of Object.entries(tiers)) {
   }
   console.log(`\n== ${name}: ${tier.says}`);
   const started = performance.now();
-  const counts = await runTap(files, tier.as);
+  const counts = await runTap(files, tier);
   for (const key of Object.keys(totals)) totals[key] += counts[key];
   rows.push([
     name,
@@ -82,7 +88,7 @@ function reasonNotToRun(name, tier) {
   return undefined;
 }
 
-async function runTap(files, uid) {
+async function runTap(files, { as: uid, environment: settings, timeout = 120 }) {
   const copy = uid === undefined ? undefined : copyFor(uid);
   const tap = [join(copy ?? root, 'node_modules/tap/dist/esm/run.mjs')];
   const command = existsSync(tap[0])
@@ -90,9 +96,12 @@ async function runTap(files, uid) {
     : [join(copy ?? root, 'node_modules/.bin/tap')];
   const identity =
     uid === undefined ? [] : ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--'];
-  const [program, ...args] = [...identity, ...command, '--reporter=tap', ...files];
-  const environment =
-    copy === undefined ? process.env : { ...process.env, HOME: copy, TMPDIR: join(copy, 'tmp') };
+  const [program, ...args] = [...identity, ...command, '--reporter=tap', `--timeout=${timeout}`, ...files];
+  const environment = {
+    ...settings,
+    ...process.env,
+    ...(copy === undefined ? {} : { HOME: copy, TMPDIR: join(copy, 'tmp') }),
+  };
   try {
     return await new Promise((resolve, reject) => {
       const child = spawn(program, args, {

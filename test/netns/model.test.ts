@@ -8,7 +8,7 @@ const stepCount = Number(process.env.NETNS_STEPS ?? 60);
 
 const modes = ['replace', 'metric', 'half', 'table', 'none'];
 const priorities = [0, 0, 0, 10];
-const units = [0, 1, 2, 3, 4, 5];
+const units = Array.from({ length: 16 }, (_, unit) => unit);
 const gateways = ['192.168.1.1', '192.168.1.254', '192.168.1.253'];
 
 /** A profile for every mode, priority and unit: each link has a server of its own, but some that need none. */
@@ -221,7 +221,10 @@ async function equalsModel(
 }
 
 /** As the pppd of that link says it; every link has a pppd of its own. */
-const callOf = (ipparam: string) => ({ ipparam, environment: { PPPD_PID: `100${ipparam.slice(-1)}` } });
+const callOf = (ipparam: string) => ({
+  ipparam,
+  environment: { PPPD_PID: `100${ipparam.split('-').at(-1)}` },
+});
 
 /** Choices that are the same for the same seed (mulberry32). */
 function chooser(seed: number): <T>(from: readonly T[]) => T {
