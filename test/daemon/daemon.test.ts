@@ -11,7 +11,9 @@ import { Daemon } from '../../src/daemon.ts';
 import { FakeKernel } from './fake-kernel.ts';
 
 const runs = Number(process.env.PPP_ROUTED_RUNS ?? 1000);
-const seed = process.env.PPP_ROUTED_SEED === undefined ? {} : { seed: Number(process.env.PPP_ROUTED_SEED) };
+// CI says the same of the same commit; other runs look at other tables.
+const chosen = process.env.PPP_ROUTED_SEED ?? (process.env.CI ? '1' : undefined);
+const seed = chosen === undefined ? {} : { seed: Number(chosen) };
 const server = '203.0.113.5';
 const quiet = {
   info: () => undefined,
