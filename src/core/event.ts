@@ -16,6 +16,8 @@ export interface LinkEvent {
   call?: string;
   linkname?: string;
   peername?: string;
+  /** A network manager that runs the link and its routes itself. */
+  manager?: string;
   tty?: string;
   speed?: string;
   dns: string[];
@@ -115,6 +117,7 @@ export function decodeEvent(bytes: Buffer): LinkEvent {
     call: take('call'),
     linkname: take('linkname'),
     peername: take('peername'),
+    manager: take('manager', /^[a-z]{1,20}$/, 'the name of a network manager'),
     tty: take('tty'),
     speed: take('speed', /^\d{1,10}$/, 'a decimal number'),
     dns: [address('dns1', 'any'), address('dns2', 'any')].filter(dns => dns !== undefined),

@@ -95,6 +95,7 @@ function applyUp(links: readonly Link[], { event, arrival, family, face }: Happe
     linkname: event.linkname,
     peername: event.peername,
     call: event.call,
+    manager: event.manager,
     pid: event.pid,
     profile: known?.profile,
     inet: known?.inet,

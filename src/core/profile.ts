@@ -9,6 +9,8 @@ export interface Traits {
   linkname?: string | undefined;
   peername?: string | undefined;
   call?: string | undefined;
+  /** Told by the hook where another manager's script runs it. */
+  manager?: string | undefined;
 }
 
 const traits = ['interface', 'ipparam', 'linkname', 'peername', 'call'] as const satisfies (keyof Traits)[];
@@ -120,10 +122,11 @@ export function profileFor(profiles: readonly Profile[], link: Traits): Profile 
   });
 }
 
-/** NetworkManager and ConnMan route their own links; they are told by what they hand to pppd. */
+/** NetworkManager and ConnMan, told by what they hand to pppd, and netifd, told by its script, route their own links. */
 export function isOtherManagers(link: Traits): boolean {
   const ipparam = link.ipparam ?? '';
   return (
+    link.manager !== undefined ||
     /^nm-.*-service-/.test(ipparam) ||
     ipparam.startsWith('/org/freedesktop/NetworkManager/PPP/') ||
     ipparam.includes('pptp_plugin')

@@ -28,6 +28,7 @@ export const StateSchema = v.object({
       linkname: optionalText,
       peername: optionalText,
       call: optionalText,
+      manager: optionalText,
       pid: v.optional(v.number()),
       profile: v.optional(v.object({ name: v.string(), ...ProfileSchema.entries })),
       inet: ends,
