@@ -49,7 +49,7 @@ export class Pace {
       const changed = await this.#options.run();
       const now = performance.now();
       if (changed) {
-        this.#delay = Math.min(slowest, this.#delay * 2);
+        this.#delay = Math.min(slowest, this.#delay * 3);
         this.#lastChange = now;
       } else if (now - this.#lastChange > calmAfter) this.#delay = quickest;
     } finally {
