@@ -23,6 +23,13 @@ const tiers = {
     timeout: 600,
   },
   'netns-user': { paths: ['netns', 'cli', 'readme'], as: nobody, says: 'the same as an ordinary user' },
+  reliability: {
+    paths: ['reliability'],
+    says: 'killed at every step, damaged files, an ip that misbehaves: the short forms',
+    // What must be right in time is measured alone.
+    jobs: 1,
+    timeout: 600,
+  },
   systemd: { paths: ['vm/systemd.test.ts'], needsRoot: true, says: 'real systemd in a container' },
   pppd: { paths: ['vm/pppd.test.ts'], needsRoot: true, says: 'real pppd in User-Mode Linux' },
 };
@@ -88,7 +95,7 @@ function reasonNotToRun(name, tier) {
   return undefined;
 }
 
-async function runTap(files, { as: uid, environment: settings, timeout = 120 }) {
+async function runTap(files, { as: uid, environment: settings, timeout = 120, jobs }) {
   const copy = uid === undefined ? undefined : copyFor(uid);
   const tap = [join(copy ?? root, 'node_modules/tap/dist/esm/run.mjs')];
   const command = existsSync(tap[0])
@@ -96,7 +103,12 @@ async function runTap(files, { as: uid, environment: settings, timeout = 120 }) 
     : [join(copy ?? root, 'node_modules/.bin/tap')];
   const identity =
     uid === undefined ? [] : ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--'];
-  const [program, ...args] = [...identity, ...command, '--reporter=tap', `--timeout=${timeout}`, ...files];
+  const options = [
+    '--reporter=tap',
+    `--timeout=${timeout}`,
+    ...(jobs === undefined ? [] : [`--jobs=${jobs}`]),
+  ];
+  const [program, ...args] = [...identity, ...command, ...options, ...files];
   const environment = {
     ...settings,
     ...process.env,
@@ -128,10 +140,11 @@ async function runTap(files, { as: uid, environment: settings, timeout = 120 }) 
   }
 }
 
-/** A line for a file that passed; for one that did not, everything that it said but its successes. */
+/** A line for a file that passed, and its figures; for one that did not, everything that it said but its successes. */
 function showFiles() {
   let said = [];
   return line => {
+    if (/^\s*# figure: /.test(line)) console.log(line.trim());
     const file = /^(not )?ok \d+ - (.*)$/.exec(line);
     if (file === null) {
       if (!/^\s+(ok |# Subtest|1\.\.\d+$)/.test(line) && line.trim() !== '') said.push(line);
