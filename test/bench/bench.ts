@@ -1,0 +1,42 @@
+// `npm run bench [-- ROW...]`: runs the rows and prints what they found.
+import { findObstacle } from '../netns/namespace.ts';
+import type { Result, Table } from './row.ts';
+import { pair } from './rows/pair.ts';
+
+const rows: Record<string, () => Promise<Result>> = { pair };
+
+const obstacle = findObstacle();
+if (obstacle) {
+  console.error(`cannot measure: ${obstacle}`);
+  process.exit(1);
+}
+const named = process.argv.slice(2);
+const unknown = named.filter(name => !(name in rows));
+if (unknown.length > 0) {
+  console.error(`no row ${unknown.join(', ')}; there are ${Object.keys(rows).join(', ')}`);
+  process.exit(2);
+}
+for (const [name, measure] of Object.entries(rows)) {
+  if (named.length > 0 && !named.includes(name)) continue;
+  console.log(`\n== ${name}`);
+  const { findings, tables } = await measure();
+  for (const table of tables) printTable(table);
+  for (const { what, figure, target, met } of findings) {
+    console.log(
+      `${what}: ${figure}${target === undefined ? '' : ` (${target}: ${met ? 'met' : 'NOT MET'})`}`,
+    );
+  }
+}
+
+function printTable({ title, lines }: Table): void {
+  const widths = (lines[0] ?? []).map((_, i) => Math.max(...lines.map(line => line[i]?.length ?? 0)));
+  console.log(`${title}\n`);
+  for (const line of lines) {
+    console.log(
+      line
+        .map((word, i) => (i === 0 ? word.padEnd(widths[i] ?? 0) : word.padStart(widths[i] ?? 0)))
+        .join('  '),
+    );
+  }
+  console.log();
+}

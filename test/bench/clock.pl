@@ -1,0 +1,55 @@
+# clock.pl: does what its input says, a line at a time, and prints how many microseconds that took and what came of it.
+# The words of a line are parted by the unit separator (0x1f):
+#   run KEY=VALUE... -- COMMAND ARGUMENT...  as pppd runs a script: this environment and no other, nothing on the
+#                                            standard streams, in /, nothing for others to read; says the exit status
+#   ask SOCKET TEXT                          one connection: sends the text, ends its half, says the reply
+use strict;
+use warnings;
+use POSIX ();
+use Socket;
+use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
+
+my %verbs = (run => \&run, ask => \&ask);
+my ($started, $ended);
+chdir '/';
+umask 077;
+open my $nothing, '+<', '/dev/null' or die $!;
+$| = 1;
+while (my $line = <STDIN>) {
+  chomp $line;
+  my ($verb, @words) = split /\x1f/, $line, -1;
+  my $said = $verbs{$verb}->(@words);
+  printf "%.1f %s\n", ($ended - $started) * 1e6, $said;
+}
+
+sub run {
+  my %environment;
+  while ((my $word = shift) ne '--') {
+    my ($key, $value) = split /=/, $word, 2;
+    $environment{$key} = $value;
+  }
+  my @command = @_;
+  $started = clock_gettime(CLOCK_MONOTONIC);
+  my $child = fork;
+  die $! unless defined $child;
+  if ($child == 0) {
+    POSIX::dup2(fileno $nothing, $_) for 0 .. 2;
+    %ENV = %environment;
+    exec { $command[0] } @command or POSIX::_exit(127);
+  }
+  waitpid $child, 0;
+  $ended = clock_gettime(CLOCK_MONOTONIC);
+  return $? >> 8 || $? & 127;
+}
+
+sub ask {
+  my ($path, $text) = @_;
+  $text =~ s/\\n/\n/g;
+  my $name = pack_sockaddr_un($path);
+  $started = clock_gettime(CLOCK_MONOTONIC);
+  socket my $daemon, AF_UNIX, SOCK_STREAM, 0 or die $!;
+  my $reply = connect($daemon, $name) && syswrite($daemon, $text) && shutdown($daemon, 1) ? <$daemon> : "$!";
+  $ended = clock_gettime(CLOCK_MONOTONIC);
+  chomp($reply //= 'no reply');
+  return $reply;
+}

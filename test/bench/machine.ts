@@ -1,0 +1,144 @@
+// A machine for one contender: a network namespace of the real kernel with a table of its own, and a clock in it.
+import { mkdirSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Namespace, type Started } from '../netns/namespace.ts';
+
+/** The checkout. The programs of the benchmark are bundled two directories below it too. */
+export const root = join(import.meta.dirname, '../..');
+const program = process.env.PPP_ROUTED_PROGRAM ?? join(root, 'dist/ppp-routed.js');
+
+/** What `clock.pl` said of one thing that it did. */
+export interface Timed {
+  milliseconds: number;
+  said: string;
+}
+
+export class Machine {
+  readonly namespace = new Namespace();
+  readonly directory: string;
+  readonly #started: Started[] = [];
+  #clock: { process: Started; lines: AsyncIterator<string> } | undefined;
+  #log = '';
+  #daemon: Started | undefined;
+
+  static async open(): Promise<Machine> {
+    const machine = new Machine(await mkdtemp(join(tmpdir(), 'bench-')));
+    await machine.#prepare();
+    return machine;
+  }
+
+  private constructor(directory: string) {
+    this.directory = directory;
+    for (const name of ['etc', 'run', 'state', 'peers']) mkdirSync(join(directory, name));
+  }
+
+  /** A laptop in its office: an uplink by DHCP, two bridges of virtual machines, networks behind a second router; and ppp0. */
+  async #prepare(): Promise<void> {
+    await this.script(`
+      mount -t tmpfs tmpfs /run
+      ${['eth0', 'docker0', 'virbr0', 'ppp0'].map(plug).join('\n')}
+      ip address add 192.168.1.10/24 dev eth0
+      ip address add 172.17.0.1/16 dev docker0
+      ip address add 192.168.122.1/24 dev virbr0
+      ip address add 10.99.0.2 peer 10.99.0.1/32 dev ppp0
+      ip route add default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 302
+      ip route add 10.0.0.0/8 via 192.168.1.2
+      ip route add 193.6.37.0/24 via 192.168.1.2
+    `);
+  }
+
+  run(...argv: string[]): Promise<string> {
+    return this.namespace.run(...argv);
+  }
+
+  /** Commands of the shell; none of them may fail. */
+  script(text: string): Promise<string> {
+    return this.run('/bin/sh', '-euc', text);
+  }
+
+  /** Starts a process that ends with the machine. */
+  start(argv: string[], environment: Record<string, string> = {}): Started {
+    const started = this.namespace.start(['setpriv', '--pdeathsig', 'KILL', ...argv], environment);
+    this.#started.push(started);
+    return started;
+  }
+
+  /** Runs a command as pppd runs a script: an environment that is nearly empty, nobody to read what it says. */
+  async time(argv: readonly string[], environment: Record<string, string> = {}): Promise<Timed> {
+    const variables = Object.entries(environment).map(([key, value]) => `${key}=${value}`);
+    return this.#clocked(['run', ...variables, '--', ...argv]);
+  }
+
+  /** Says something to a socket of the daemon and waits for the reply. */
+  ask(socket: string, text: string): Promise<Timed> {
+    return this.#clocked(['ask', join(this.directory, socket), text.replaceAll('\n', '\\n')]);
+  }
+
+  async #clocked(words: readonly string[]): Promise<Timed> {
+    if (this.#clock === undefined) {
+      const process = this.start(['perl', join(root, 'test/bench/clock.pl')]);
+      const lines = createInterface({ input: process.stdout })[Symbol.asyncIterator]();
+      this.#clock = { process, lines };
+    }
+    this.#clock.process.stdin.write(`${words.join('\x1f')}\n`);
+    const { value, done } = await this.#clock.lines.next();
+    if (done) throw new Error(`the clock stopped: ${(await this.#clock.process).stderr}`);
+    const [, microseconds = '', said = ''] = /^(\S+) (.*)$/.exec(value) ?? [];
+    return { milliseconds: Number(microseconds) / 1000, said };
+  }
+
+  /** The variables that lead hooks and programs to this machine's directories. */
+  get directories(): Record<string, string> {
+    return {
+      CONFIGURATION_DIRECTORY: join(this.directory, 'etc'),
+      RUNTIME_DIRECTORY: join(this.directory, 'run'),
+      STATE_DIRECTORY: join(this.directory, 'state'),
+    };
+  }
+
+  /** Starts the daemon and waits until it is ready. */
+  async startDaemon(profiles: string, node: readonly string[] = []): Promise<void> {
+    await writeFile(join(this.directory, 'etc/ppp-routed.toml'), profiles);
+    const daemon = this.start([process.execPath, ...node, program], this.directories);
+    this.#daemon = daemon;
+    const ready = new Promise<void>((resolve, reject) => {
+      for (const stream of [daemon.stdout, daemon.stderr]) {
+        stream.on('data', chunk => {
+          this.#log += chunk;
+          if (this.#log.includes('ready: ')) resolve();
+        });
+      }
+      void daemon.then(() => reject(new Error(`the daemon is not ready: ${this.#log}`)));
+    });
+    await ready;
+  }
+
+  get daemon(): Started {
+    if (this.#daemon === undefined) throw new Error('no daemon was started on this machine');
+    return this.#daemon;
+  }
+
+  /** What the daemon has said so far. */
+  get log(): string {
+    return this.#log;
+  }
+
+  async close(): Promise<void> {
+    this.#clock?.process.stdin.end();
+    for (const started of this.#started) started.kill('SIGTERM');
+    await Promise.all(this.#started);
+    await this.namespace.close();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** A network card with a cable in it; the far end is no machine. */
+function plug(device: string): string {
+  return `
+    ip link add ${device} type veth peer name far-${device}
+    ip link set far-${device} up
+    ip link set ${device} up`;
+}
