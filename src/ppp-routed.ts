@@ -8,6 +8,7 @@ import { reasonOf } from './core/reason.ts';
 import { Daemon } from './daemon.ts';
 import { directoriesOf } from './directories.ts';
 import { createHookSocket } from './intake/hook-socket.ts';
+import { Queue } from './intake/queue.ts';
 import { Spool } from './intake/spool.ts';
 import { IpMonitor } from './kernel/ip-monitor.ts';
 import { Kernel } from './kernel/kernel.ts';
@@ -64,34 +65,18 @@ const monitor = new IpMonitor({
   onTrouble: message => daemon.report('monitor', message),
 });
 
-let draining: Promise<void> | undefined;
-/** Applies what waits in the spool, in its order, before anything that comes later. */
-function drainSpool(): Promise<void> {
-  draining ??= (async () => {
-    for (let events = await spool.read(); events.length > 0; events = await spool.read()) {
-      journal.notice(
-        `applying ${events.length} event${events.length === 1 ? '' : 's'} that waited in the spool`,
-      );
-      await Promise.all(
-        events.map(async spooled => {
-          await daemon.handle(spooled.event);
-          await spool.remove(spooled);
-        }),
-      );
-    }
-  })().finally(() => {
-    draining = undefined;
-  });
-  return draining;
-}
+const queue = new Queue({
+  spool,
+  handle: event => daemon.handle(event),
+  onWaiting: count =>
+    journal.notice(`applying ${count} event${count === 1 ? '' : 's'} that waited in the spool`),
+  onTrouble: message => journal.warn(message),
+});
 
 const hookSocket = createHookSocket({
   patience: 1000,
   most: 1024,
-  onEvent: async event => {
-    await drainSpool();
-    return daemon.handle(event);
-  },
+  onEvent: event => queue.add(event),
   onRefused: error =>
     journal.warn(`an event was refused, nothing was changed: ${error.code} ${error.message}`),
 });
@@ -168,13 +153,14 @@ async function main(): Promise<void> {
   await spool.prepare();
   monitor.start();
   await daemon.start(await readConfiguration());
-  await drainSpool();
+  // Before the spool is looked at: as long as nobody listens, hooks fill it as fast as it is drained.
   await listenAt(hookSocket, placeOf('hook', 0o600));
   await listenAt(controlSocket, placeOf('control', 0o660));
-  spool.watch(() => void drainSpool());
+  await queue.drain();
+  spool.watch(() => void queue.drain());
   watchConfiguration(directories.configuration, () => void reload());
   // What was spooled between the first look and the watch.
-  await drainSpool();
+  await queue.drain();
   notify('READY=1', `STATUS=${daemon.snapshot().status}`);
   journal.notice(`ready: ${daemon.snapshot().status}`);
 }

@@ -6,6 +6,8 @@ export type EventName = (typeof eventNames)[number];
 /** What a hook says that pppd did. docs/wire.md holds the table of keys. */
 export interface LinkEvent {
   name: EventName;
+  /** Tells this event from every other: a random UUID. */
+  id?: string;
   interface: string;
   /** The interface's index when the hook ran; missing where it was gone or sysfs not readable. */
   ifindex?: number;
@@ -108,6 +110,7 @@ export function decodeEvent(bytes: Buffer): LinkEvent {
   };
   const event = withoutMissing({
     name,
+    id: take('id', /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'a UUID in lower case'),
     interface: ifname,
     ifindex: number('ifindex'),
     local: address('local', family),

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { watch } from 'chokidar';
 import { decodeEvent, EventError, eventLimit, type LinkEvent } from '../core/event.ts';
@@ -16,19 +16,30 @@ export interface SpoolOptions {
   onRejected(message: string): void;
 }
 
-/** `spool/` in the runtime directory: events in the order of their numbers. Everything else there is not ours to touch. */
+/**
+ * `spool/` in the runtime directory: events in the order of their numbers. Those that have been taken stay in `.taken/` for
+ * a minute, under their ids. Everything else there is not ours to touch.
+ */
 export class Spool {
   readonly #directory: string;
   readonly #onRejected: SpoolOptions['onRejected'];
+  /** Ids of events that have been taken, and when, in milliseconds since the epoch; oldest first. */
+  readonly #taken = new Map<string, number>();
+  /** Files whose events have been taken, and that cannot be put away. */
+  readonly #stuck = new Set<string>();
 
   constructor({ directory, onRejected }: SpoolOptions) {
     this.#directory = directory;
     this.#onRejected = onRejected;
   }
 
-  /** Makes the directory if the package's tmpfiles.d has not, and clears what hooks that were killed left half written. */
+  /**
+   * Makes the directory if the package's tmpfiles.d has not, clears what hooks that were killed left half written, and
+   * recalls what the last daemon has taken.
+   */
   async prepare(): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    await this.#recallTaken();
     for (const name of await readdir(this.#directory)) {
       const path = join(this.#directory, name);
       const found = name.startsWith('.') ? await lstat(path).catch(() => undefined) : undefined;
@@ -43,7 +54,7 @@ export class Spool {
     for (const name of await this.#numbers()) {
       const path = join(this.#directory, name);
       try {
-        const bytes = await readSmallFile(path);
+        const bytes = this.#stuck.has(path) ? undefined : await readSmallFile(path);
         if (bytes !== undefined) events.push({ path, event: decodeEvent(bytes) });
       } catch (error) {
         await this.#reject(name, reasonOf(error));
@@ -52,11 +63,27 @@ export class Spool {
     return events;
   }
 
-  /** An event has been applied. */
-  async remove(spooled: SpooledEvent): Promise<void> {
-    await unlink(spooled.path).catch((error: unknown) => {
-      if (!isMissing(error)) throw error;
-    });
+  /** An event has been handled: it is not read again, and known by its id if it comes by the socket too. */
+  async take({ path, event }: SpooledEvent): Promise<void> {
+    try {
+      if (event.id === undefined) await unlink(path);
+      else {
+        this.#taken.set(event.id, Date.now());
+        await this.#keepId(path, event.id);
+      }
+    } catch (error) {
+      if (isMissing(error)) return;
+      this.#stuck.add(path);
+      this.#onRejected(
+        `${path} has been handled but cannot be put away: ${reasonOf(error)}; delete it before ppp-routed is started again`,
+      );
+    }
+    await this.#forgetOld();
+  }
+
+  /** Has the event of this id come through the spool? */
+  hasTaken(id: string): boolean {
+    return this.#taken.has(id);
   }
 
   /** Calls back when a file was added. Returns how to stop. */
@@ -81,6 +108,34 @@ export class Spool {
     }
   }
 
+  async #keepId(path: string, id: string): Promise<void> {
+    const taken = join(this.#directory, '.taken');
+    await mkdir(taken, { recursive: true, mode: 0o700 });
+    await rename(path, join(taken, id));
+  }
+
+  async #recallTaken(): Promise<void> {
+    const taken = join(this.#directory, '.taken');
+    const names = await readdir(taken).catch(() => []);
+    const since = await Promise.all(
+      names.map(async name => {
+        // Renaming changed the file's status, not its contents.
+        const found = await stat(join(taken, name)).catch(() => undefined);
+        return [name, found?.ctimeMs ?? 0] as const;
+      }),
+    );
+    for (const [id, when] of since.sort((a, b) => a[1] - b[1])) this.#taken.set(id, when);
+    await this.#forgetOld();
+  }
+
+  async #forgetOld(): Promise<void> {
+    for (const [id, since] of this.#taken) {
+      if (Math.abs(Date.now() - since) < abandonedAfter) break;
+      this.#taken.delete(id);
+      await unlink(join(this.#directory, '.taken', id)).catch(() => undefined);
+    }
+  }
+
   async #reject(name: string, reason: string): Promise<void> {
     const path = join(this.#directory, name);
     const rejected = join(this.#directory, 'rejected');
@@ -96,7 +151,7 @@ export class Spool {
   }
 }
 
-/** A hook takes three seconds at most; milliseconds. */
+/** Milliseconds. A hook takes three seconds at most, and what it has given up waits in the backlog no longer than a start. */
 const abandonedAfter = 60_000;
 
 /** A plain file's bytes; never follows a link, never waits on a fifo. undefined if it is gone. */

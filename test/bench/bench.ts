@@ -1,10 +1,9 @@
 // `npm run bench [-- ROW...]`: runs the rows and prints what they found.
 import { findObstacle } from '../netns/namespace.ts';
 import type { Result, Table } from './row.ts';
-import { event } from './rows/event.ts';
 import { pair } from './rows/pair.ts';
 
-const rows: Record<string, () => Promise<Result>> = { pair, event };
+const rows: Record<string, () => Promise<Result>> = { pair };
 
 const obstacle = findObstacle();
 if (obstacle) {

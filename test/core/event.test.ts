@@ -36,6 +36,7 @@ t.test('bad input names the field and what was expected', async t => {
     [good.replace('ip-up', 'ip-pre-up'), /^FIELD event .*ip-pre-up.*one of/],
     [good.replace('ppp0', '-batch'), /^FIELD interface .*-batch/],
     [good.replace('ppp0', '../x'), /^FIELD interface /],
+    [`${good}id=../../etc/passwd\n`, /^FIELD id .*UUID/],
     [good.replace('ppp0', 'ppp0 via'), /^FIELD interface /],
     [good.replace('ppp0', 'abcdefghijklmnop'), /^FIELD interface .*15 characters/],
     [good.replace('interface=ppp0\n', ''), /^FIELD interface is missing/],

@@ -1,5 +1,5 @@
 // What a hook tells the daemon, and what it leaves out.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import t, { type Test } from 'tap';
@@ -15,6 +15,7 @@ import {
   runHook,
   type Shell,
   shells,
+  withoutId,
 } from './fixtures/hook.ts';
 
 t.jobs = 4;
@@ -29,10 +30,10 @@ async function eventOf(t: Test, call: Call, prepare: (here: Machine) => Promise<
   t.equal(exitCode, 0);
   t.equal(stderr, '');
   t.ok(seconds < 3, `took ${seconds} s`);
-  const text = (await readSpool(here))['0000000001'] ?? '';
+  const text = await readFile(join(here.runtime, 'spool/0000000001'), 'utf8');
   t.ok(Buffer.byteLength(text) <= 4096, `${Buffer.byteLength(text)} bytes`);
   t.match(text, /^version=1\nevent=[a-z0-9-]+\n(?:[a-z0-9-]+=[^\n]+\n)*\n$/);
-  return text;
+  return withoutId(text);
 }
 
 /** The lines of the event beside those that every event here has. */
@@ -105,6 +106,16 @@ peer-option=pty "pptp vpn.example.com --nolaunchpppd"
 
 `,
     );
+  });
+
+  t.test(`${shell}: every event has an id of its own`, { buffered: true }, async t => {
+    const here = await machine(t);
+    for (let event = 0; event < 3; event++) await runHook(here, { shell });
+    const spool = join(here.runtime, 'spool');
+    const texts = await Promise.all(['1', '2', '3'].map(n => readFile(join(spool, `000000000${n}`), 'utf8')));
+    const ids = texts.map(text => decodeEvent(Buffer.from(text)).id);
+    t.equal(new Set(ids).size, 3);
+    t.notOk(ids.includes(undefined));
   });
 
   t.test(`${shell}: an interface that is gone has no ifindex`, { buffered: true }, async t => {

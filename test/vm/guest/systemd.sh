@@ -25,7 +25,7 @@ links_up() { for n in "$@"; do as_pppd ip-up "q$n" "10.98.$n.2" "10.98.$n.1" man
 links_down() { for n in "$@"; do as_pppd ip-down "q$n" "10.98.$n.2" "10.98.$n.1" many; done; }
 queued() { ss -xl src /run/ppp-routed/hook.sock | awk '/hook.sock/ { print $3 }'; }
 five_are_queued() { [ "$(queued)" = 5 ]; }
-spooled() { find /run/ppp-routed/spool -type f -printf '%f %M %u:%g\n' | sort; }
+spooled() { find /run/ppp-routed/spool -maxdepth 1 -type f -printf '%f %M %u:%g\n' | sort; }
 nothing_is_spooled() { [ -z "$(spooled)" ]; }
 ours() { ip route show proto ppp-routed | sort; }
 five_are_ours() { [ "$(ours | wc -l)" = 5 ]; }

@@ -1,0 +1,161 @@
+// By whichever way an event comes: once, in order, and on disk until it has been handled.
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { decodeEvent, type LinkEvent } from '../../src/core/event.ts';
+import { Queue } from '../../src/intake/queue.ts';
+import { Spool } from '../../src/intake/spool.ts';
+
+const idOf = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+
+/** The text of the event whose number is in its id. */
+function textOf(n: number, name = 'ppp0', { id = true } = {}): string {
+  return `version=1\nevent=ip-up\n${id ? `id=${idOf(n)}\n` : ''}interface=${name}\nifindex=${n}\n\n`;
+}
+const eventOf = (n: number, name?: string) => decodeEvent(Buffer.from(textOf(n, name)));
+
+/** A spool and what is behind it: the daemon's part is played by `handle`. */
+class Intake {
+  readonly handled: number[] = [];
+  readonly said: string[] = [];
+  readonly directory: string;
+  handle = async (event: LinkEvent) => {
+    this.handled.push(event.ifindex ?? 0);
+    return { ok: true as const, text: '' };
+  };
+  queue: Queue;
+
+  static async open(t: Test): Promise<Intake> {
+    const directory = await mkdtemp(join(tmpdir(), 'intake-'));
+    t.teardown(() => rm(directory, { recursive: true, force: true }));
+    const intake = new Intake(directory);
+    await intake.restart();
+    return intake;
+  }
+
+  private constructor(directory: string) {
+    this.directory = directory;
+    this.queue = this.#newQueue(this.#newSpool());
+  }
+
+  /** The daemon ends and another one starts. */
+  async restart(): Promise<void> {
+    const spool = this.#newSpool();
+    await spool.prepare();
+    this.queue = this.#newQueue(spool);
+  }
+
+  spool(number: number, text: string): Promise<void> {
+    return writeFile(join(this.directory, String(number).padStart(10, '0')), text);
+  }
+
+  async waiting(): Promise<string[]> {
+    return (await readdir(this.directory)).filter(name => /^\d{10}$/.test(name)).sort();
+  }
+
+  #newSpool(): Spool {
+    return new Spool({ directory: this.directory, onRejected: message => this.said.push(message) });
+  }
+
+  #newQueue(spool: Spool): Queue {
+    return new Queue({
+      spool,
+      handle: event => this.handle(event),
+      onWaiting: () => undefined,
+      onTrouble: message => this.said.push(message),
+    });
+  }
+}
+
+t.test('what waits in the spool comes before what comes by the socket', async t => {
+  const intake = await Intake.open(t);
+  await intake.spool(1, textOf(1));
+  await intake.spool(7, textOf(2, 'ppp1'));
+  await intake.queue.add(eventOf(3));
+  t.same(intake.handled, [1, 2, 3]);
+  t.same(await intake.waiting(), []);
+});
+
+t.test('what came through the spool is not taken again from the socket, nor by the next daemon', async t => {
+  const intake = await Intake.open(t);
+  await intake.spool(1, textOf(1));
+  await intake.spool(2, textOf(2));
+  t.match(await intake.queue.add(eventOf(1)), { ok: true, text: /came through the spool/ });
+  await intake.restart();
+  t.match(await intake.queue.add(eventOf(2)), { ok: true, text: /came through the spool/ });
+  await intake.queue.add(eventOf(3));
+  t.same(intake.handled, [1, 2, 3]);
+});
+
+t.test('an event without an id is taken by either way', async t => {
+  const intake = await Intake.open(t);
+  await intake.spool(1, textOf(1, 'ppp0', { id: false }));
+  await intake.queue.add(eventOf(2));
+  t.same(intake.handled, [1, 2]);
+  t.same(await readdir(intake.directory), []);
+});
+
+t.test(
+  'an event is on disk until it has been handled, and none is put away before an earlier one',
+  async t => {
+    const intake = await Intake.open(t);
+    const answers = new Map<number, () => void>();
+    intake.handle = async event => {
+      await new Promise<void>(resolve => answers.set(event.ifindex ?? 0, resolve));
+      return { ok: true, text: '' };
+    };
+    await intake.spool(1, textOf(1));
+    await intake.spool(2, textOf(2));
+    await intake.spool(3, textOf(3, 'ppp1'));
+    const drained = intake.queue.drain();
+    const until = async (isSo: () => boolean | Promise<boolean>) => {
+      while (!(await isSo())) await new Promise(resolve => setTimeout(resolve, 5));
+    };
+    await until(() => answers.size === 3);
+    t.equal((await intake.waiting()).length, 3);
+    answers.get(3)?.();
+    await until(async () => (await intake.waiting()).length === 2);
+    answers.get(2)?.();
+    await new Promise(resolve => setTimeout(resolve, 50));
+    t.same(await intake.waiting(), ['0000000001', '0000000002'], 'the second waits for the first');
+    answers.get(1)?.();
+    await drained;
+    t.same(await intake.waiting(), []);
+  },
+);
+
+t.test('an event whose file cannot be put away is handled once, and the next ones are', async t => {
+  const intake = await Intake.open(t);
+  await writeFile(join(intake.directory, '.taken'), 'in the way of the directory');
+  await intake.spool(1, textOf(1));
+  await intake.queue.add(eventOf(2));
+  await intake.queue.add(eventOf(3));
+  t.same(intake.handled, [1, 2, 3]);
+  t.match(intake.said, [/0000000001 has been handled but cannot be put away: .*; delete it before/]);
+});
+
+t.test('an event that could not be handled does not hold up others', async t => {
+  const intake = await Intake.open(t);
+  const { handle } = intake;
+  intake.handle = async event => {
+    if (event.ifindex === 1) throw new Error('no way');
+    return handle(event);
+  };
+  await intake.spool(1, textOf(1));
+  await intake.spool(2, textOf(2));
+  t.match(await intake.queue.add(eventOf(3)), { ok: true });
+  t.same(intake.handled, [2, 3]);
+  t.match(intake.said, [/0000000001 was not handled: no way/]);
+});
+
+t.test('what is no event is put aside, whatever it is', async t => {
+  const intake = await Intake.open(t);
+  await intake.spool(1, 'rubbish\n');
+  await mkdir(join(intake.directory, '0000000002'));
+  await intake.spool(3, textOf(3));
+  await intake.queue.drain();
+  t.same(intake.handled, [3]);
+  t.same((await readdir(join(intake.directory, 'rejected'))).sort(), ['0000000001', '0000000002']);
+  t.equal(intake.said.length, 2);
+});

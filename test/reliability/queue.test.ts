@@ -1,0 +1,258 @@
+// Every event of every link is taken once and in its order, however often the daemon is killed, restarted or hung.
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Test } from 'tap';
+import { type Lab, linesOf, scenario } from '../netns/lab.ts';
+import type { Started } from '../netns/namespace.ts';
+import { countOf, sayFigures, seed } from './figure.ts';
+import { type Draw, drawing } from './random.ts';
+
+const hooks = join(import.meta.dirname, '../../hooks');
+const program = process.env.PPP_ROUTED_PROGRAM ?? join(import.meta.dirname, '../../dist/ppp-routed.js');
+
+const units = [0, 1, 2, 3, 4, 5, 6, 7];
+/** ppp0 and ppp1 take the default, ppp0 before ppp1; each brings a network. */
+const profiles = units
+  .map(
+    unit => `
+      [link.ppp${unit}]
+      default-route = "${unit < 2 ? 'replace' : 'none'}"
+      priority = ${unit === 0 ? 10 : 0}
+      server = "${unit < 2 ? '203.0.113.5' : 'none'}"
+      networks = ["198.18.${unit}.0/24"]
+    `,
+  )
+  .join('');
+
+const events = countOf({ short: 480, whole: 10_000 });
+/** Of each link; its last event is an up. */
+const ups = Math.ceil((events / units.length + 1) / 2);
+const total = units.length * (2 * ups - 1);
+const kills = Math.max(12, Math.ceil(total / 95));
+
+scenario('under socket activation', (lab, t) => playThrough(lab, t, 'activated'));
+scenario('without it, through the spool', (lab, t) => playThrough(lab, t, 'spool'));
+
+async function playThrough(lab: Lab, t: Test, how: 'activated' | 'spool'): Promise<void> {
+  await lab.machine({ profiles, daemon: false });
+  await mkdir(join(lab.directory, 'run/spool'));
+  for (const unit of units) await lab.connect(`ppp${unit}`);
+  const before = await lab.table();
+  const service = new Service(lab, how);
+  t.teardown(() => {
+    if (!t.passing()) t.comment(service.log.join('\n'));
+  });
+  service.start();
+  const links = units.map(unit => new PppdLink(lab, `ppp${unit}`));
+  const done = () => links.reduce((sum, link) => sum + link.events.length, 0);
+  const ended = Promise.all(links.map(link => link.ended));
+
+  const draw = drawing(seed);
+  for (let kill = 1; kill <= kills; kill++) {
+    const from = ((kill - 1) * total) / kills;
+    const at = from + draw(total / kills);
+    await lab.until(() => done() >= at, 120_000);
+    await service.suffer(kill % 12 === 6 ? 'hang' : kill % 3 === 0 ? 'SIGTERM' : 'SIGKILL', draw);
+  }
+  await ended;
+  await service.idle();
+
+  const hooks = links.flatMap(link => link.events);
+  t.equal(hooks.length, total, 'every hook ended');
+  t.same(
+    hooks.filter(({ status, complaint }) => status !== 0 || complaint !== ''),
+    [],
+    'exits 0 and has nothing to complain of',
+  );
+  const slowest = Math.max(...hooks.map(({ seconds }) => seconds));
+  t.ok(slowest < 3, `the slowest hook took ${slowest} s`);
+
+  const log = service.log;
+  const sums = { lost: 0, 'applied-again': 0, 'told-twice': 0 };
+  for (const { name } of links) {
+    const story = storyOf(name, log);
+    sums.lost += countMissing(wantedStory(name), story.events);
+    sums['applied-again'] += countMissing(story.events, wantedStory(name));
+    sums['told-twice'] += story.repeated;
+    t.same(story.events, wantedStory(name), `${name}: each event once, in order`, {
+      first: firstDifference(story.events, wantedStory(name)),
+    });
+  }
+  await lab.shows(allUp, 'the table of all links up');
+  t.equal(
+    await lab.run('ls', '-A', join(lab.directory, 'run/spool')),
+    '.taken',
+    'nothing waits in the spool',
+  );
+
+  for (const unit of units)
+    await lab.fine(lab.hook('ip-down', `ppp${unit}`, { environment: { PPPD_PID: '' } }));
+  t.equal(await lab.table(), before, 'byte for byte as before');
+  const spooled = service.log
+    .map(line => Number(/^notice: applying (\d+) event/.exec(line)?.[1] ?? 0))
+    .reduce((sum, count) => sum + count);
+  t.ok(spooled > 0, 'some went through the spool');
+  sayFigures(t, `queue ${how}`, {
+    events: total,
+    kills,
+    spooled,
+    ...sums,
+    'slowest-hook-s': slowest,
+  });
+}
+
+const allUp = `
+  default dev ppp0 proto 173 scope link
+  ${units.map(unit => `10.99.${unit}.1 dev ppp${unit} proto kernel scope link src 10.99.${unit}.2`).join('\n')}
+  192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+  ${units.map(unit => `198.18.${unit}.0/24 dev ppp${unit} proto 173 scope link`).join('\n')}
+  203.0.113.5 via 192.168.1.1 dev eth0 proto 173 src 192.168.1.10
+`;
+
+/** The daemon as a service, in the hands of a supervisor that is the test's. */
+class Service {
+  readonly #lab: Lab;
+  readonly #supervisor: Started;
+  #text = '';
+  #starts = 0;
+
+  constructor(lab: Lab, how: 'activated' | 'spool') {
+    this.#lab = lab;
+    const run = join(lab.directory, 'run');
+    const sockets = how === 'activated' ? [join(run, 'hook.sock'), join(run, 'control.sock')] : [];
+    const command = ['setpriv', '--pdeathsig', 'KILL', process.execPath, program];
+    const supervisor = join(import.meta.dirname, 'queue-systemd.pl');
+    this.#supervisor = lab.start(['perl', supervisor, ...sockets, '--', ...command], {
+      CONFIGURATION_DIRECTORY: join(lab.directory, 'etc'),
+      RUNTIME_DIRECTORY: run,
+      STATE_DIRECTORY: join(lab.directory, 'state'),
+    });
+    this.#supervisor.stdout.on('data', chunk => {
+      this.#text += chunk;
+    });
+  }
+
+  get log(): string[] {
+    return linesOf(this.#text);
+  }
+
+  start(): void {
+    this.#starts++;
+    this.#supervisor.stdin.write('start\n');
+  }
+
+  /** Something happens to the daemon; resolves when it has been started again, or goes on. */
+  async suffer(what: 'SIGKILL' | 'SIGTERM' | 'hang', draw: Draw): Promise<void> {
+    if (what === 'hang') {
+      // Long enough for every link to have two hooks give up, with both connections left in the backlog.
+      this.#signal('STOP');
+      await sleep(4500);
+      if (draw(2) === 0) return this.#signal('CONT');
+    }
+    this.#signal(what === 'SIGTERM' ? 'TERM' : 'KILL');
+    await this.#lab.until(() => this.#count(/^service: ended/) === this.#starts, 60_000);
+    await sleep(draw(300));
+    this.start();
+    // Most of the time it lives to take some events; now and then it is killed before it is ready.
+    if (draw(6) > 0) await this.#ready();
+  }
+
+  /** Waits until it runs and has nothing more to do. */
+  async idle(): Promise<void> {
+    await this.#ready();
+    for (let length = -1; length !== this.#text.length; await sleep(300)) length = this.#text.length;
+  }
+
+  async #ready(): Promise<void> {
+    const ready = () => this.log.findLastIndex(line => line.startsWith('notice: ready: '));
+    const started = () => this.log.findLastIndex(line => line.startsWith('service: started '));
+    await this.#lab.until(
+      () => this.#count(/^service: started/) === this.#starts && ready() > started(),
+      60_000,
+    );
+  }
+
+  #signal(name: 'KILL' | 'TERM' | 'STOP' | 'CONT'): void {
+    this.#supervisor.stdin.write(`signal ${name}\n`);
+  }
+
+  #count(pattern: RegExp): number {
+    return this.log.filter(line => pattern.test(line)).length;
+  }
+}
+
+interface HookEvent {
+  name: string;
+  status: number;
+  seconds: number;
+  complaint: string;
+}
+
+/** pppd of one link, from its first up to its last. */
+class PppdLink {
+  readonly name: string;
+  readonly events: HookEvent[] = [];
+  readonly ended: Promise<unknown>;
+
+  constructor(lab: Lab, name: string) {
+    this.name = name;
+    const run = join(lab.directory, 'run');
+    const pppd = lab.start([join(import.meta.dirname, 'queue-pppd.sh'), hooks, run, name, String(ups)]);
+    createInterface({ input: pppd.stdout }).on('line', line => {
+      const [event = '', , status, centiseconds, ...complaint] = line.split(' ');
+      this.events.push({
+        name: event,
+        status: Number(status),
+        seconds: Number(centiseconds) / 100,
+        complaint: complaint.join(' '),
+      });
+    });
+    this.ended = pppd;
+  }
+}
+
+interface Story {
+  events: string[];
+  /** Events that the daemon was told a second time right after the first: it may have been killed in between. */
+  repeated: number;
+}
+
+/** What the journal says happened to a link: `up 10.3.0.7` or `down`. */
+function storyOf(name: string, log: readonly string[]): Story {
+  const story: Story = { events: [], repeated: 0 };
+  for (const line of log) {
+    const [, event, about, text = ''] = /(ip-up|ip-down) of (\S+): (.*)/.exec(line) ?? [];
+    if (about !== name) continue;
+    const told = event === 'ip-down' ? 'down' : `up ${text.split(' ')[0]}`;
+    if (/^known already|^nothing to do/.test(text) || told === story.events.at(-1)) story.repeated++;
+    else story.events.push(told);
+  }
+  return story;
+}
+
+function wantedStory(name: string): string[] {
+  const unit = name.replace('ppp', '');
+  return Array.from({ length: ups }, (_, i) => i + 1).flatMap(n => {
+    const up = `up 10.${unit}.${Math.floor(n / 250)}.${n % 250}`;
+    return n < ups ? [up, 'down'] : [up];
+  });
+}
+
+/** How many of the first are not among the second. */
+function countMissing(events: readonly string[], among: readonly string[]): number {
+  const left = [...among];
+  return events.filter(event => {
+    const at = left.indexOf(event);
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  }).length;
+}
+
+/** Where two stories part, with a little of what is around it. */
+function firstDifference(told: readonly string[], wanted: readonly string[]): string | undefined {
+  const at = wanted.findIndex((event, i) => event !== told[i]);
+  if (at < 0) return undefined;
+  return `at ${at}: wanted ${wanted.slice(at, at + 4).join(', ')}; told ${told.slice(at, at + 8).join(', ')}`;
+}

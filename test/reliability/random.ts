@@ -1,0 +1,12 @@
+/** Draws whole numbers from 0 up to and without `below`; the same seed draws the same. The generator is mulberry32. */
+export type Draw = (below: number) => number;
+
+export function drawing(seed: number): Draw {
+  let state = seed >>> 0;
+  return below => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
+  };
+}
