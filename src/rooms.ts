@@ -32,7 +32,7 @@ export interface ServerAddresses {
 /** Finds the addresses of VPN servers. Never throws. */
 export type FindServers = (
   profile: Profile,
-  link: { peerOptions: readonly string[]; pid?: number | undefined },
+  link: { peerOptions: readonly string[] },
 ) => Promise<ServerAddresses>;
 
 type Log = (fields: object, text: string) => void;

@@ -23,7 +23,7 @@ export interface LinkEvent {
   tty?: string;
   speed?: string;
   dns: string[];
-  /** Lines of the peers file that name a server. */
+  /** Lines of the peers file that name a server, and the command lines of pptp processes (`process …`). */
   peerOptions: string[];
 }
 

@@ -21,7 +21,7 @@ export interface Link extends Traits {
   inet6?: Ends | undefined;
   /** The higher, the later it came up. */
   order: number;
-  /** Lines of the peers file that name a server. */
+  /** Lines of the peers file that name a server, and the command lines of pptp processes (`process …`). */
   peerOptions: string[];
   /** Addresses of the VPN server, as far as they are known. */
   servers: string[];

@@ -18,13 +18,16 @@ export function serversInPeerOptions(lines: readonly string[]): string[] {
   });
 }
 
-/**
- * The server in the command line of a pptp process: as it was started (`pptp SERVER …`), or as pptp renames itself
- * (`pptp: call manager for 203.0.113.5`).
- */
-export function serverOfPptp(words: readonly string[]): string[] {
-  const manager = /\bcall manager for (\S+)/.exec(words.join(' '));
-  if (manager?.[1] !== undefined) return onlyServers([manager[1]]);
+/** The servers of pptp processes that run: `process pptp SERVER …`, the command line as the hook found it in proc(5). */
+export function serversOfProcesses(lines: readonly string[]): string[] {
+  return lines.flatMap(line => {
+    const [option, ...words] = line.split(' ');
+    return option === 'process' ? serverOfPptp(words) : [];
+  });
+}
+
+/** The server in a command line of pptp. */
+function serverOfPptp(words: readonly string[]): string[] {
   const at = words.findIndex(word => /(^|\/)pptp$/.test(word));
   if (at < 0) return [];
   for (let i = at + 1; i < words.length; i++) {

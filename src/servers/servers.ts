@@ -1,8 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { familyOf } from '../core/prefix.ts';
 import { type Profile, serversOf } from '../core/profile.ts';
-import { serversInPeerOptions } from '../core/server.ts';
-import { serversOfPptpProcesses } from './pptp-process.ts';
+import { serversInPeerOptions, serversOfProcesses } from '../core/server.ts';
 
 /** The VPN server's addresses, and the names that have none yet. */
 export interface ServerAddresses {
@@ -16,11 +15,11 @@ const patience = 1200;
 /** Who the server of a link is: from its profile, the peers file and the pptp process. Never throws. */
 export async function findServers(
   profile: Profile,
-  link: { peerOptions: readonly string[]; pid?: number | undefined },
+  link: { peerOptions: readonly string[] },
 ): Promise<ServerAddresses> {
   const configured = serversOf(profile);
   if (configured === 'none') return { servers: [], unresolved: [] };
-  const names = configured === 'auto' ? await automaticServers(link) : configured;
+  const names = configured === 'auto' ? automaticServers(link.peerOptions) : configured;
   const resolved = await Promise.all(names.map(async name => ({ name, addresses: await addressesOf(name) })));
   return {
     servers: [...new Set(resolved.flatMap(({ addresses }) => addresses))],
@@ -29,12 +28,9 @@ export async function findServers(
 }
 
 /** The process knows the address that is really in use; the peers file may only know a name of several machines. */
-async function automaticServers(link: {
-  peerOptions: readonly string[];
-  pid?: number | undefined;
-}): Promise<string[]> {
-  const running = link.pid === undefined ? [] : await serversOfPptpProcesses(link.pid);
-  const written = serversInPeerOptions(link.peerOptions);
+function automaticServers(peerOptions: readonly string[]): string[] {
+  const running = serversOfProcesses(peerOptions);
+  const written = serversInPeerOptions(peerOptions);
   const connected = running.filter(server => familyOf(server) !== undefined);
   return connected.length > 0 ? connected : [...new Set([...running, ...written])];
 }

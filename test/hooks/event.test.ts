@@ -1,5 +1,8 @@
 // What a hook tells the daemon, and what it leaves out.
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import t, { type Test } from 'tap';
@@ -15,6 +18,7 @@ import {
   runHook,
   type Shell,
   shells,
+  tool,
   withoutId,
 } from './fixtures/hook.ts';
 
@@ -260,6 +264,28 @@ peer-option=pty "pptp vpn.example.com --nolaunchpppd"
     'a million lines': { text: 'lock\n'.repeat(1_000_000), lines: [] },
     'an empty file': { text: '', lines: [] },
   };
+  t.test(`${shell}: the pptp process behind pppd`, { buffered: true }, async t => {
+    const directory = await mkdtemp(join(tmpdir(), 'hook-pptp-'));
+    t.teardown(() => rm(directory, { recursive: true }));
+    await symlink(tool('dash'), join(directory, 'pptp'));
+    const words = ['-s', '203.0.113.5', '  two  spaces', '--nolaunchpppd'];
+    // It waits for its input. Here the test is pppd.
+    const pptp = spawn(join(directory, 'pptp'), words, { stdio: ['pipe', 'ignore', 'inherit'] });
+    t.teardown(() => pptp.kill());
+    await once(pptp, 'spawn');
+    const here = await machine(t, ['timeout', 'tr']);
+    const environment = { PPPD_PID: `${process.pid}` };
+    const lines = async (event: 'ip-up' | 'ip-down') => {
+      await runHook(here, { shell, event, environment });
+      const spooled = Object.values(await readSpool(here)).at(-1) ?? '';
+      return spooled.split('\n').filter(line => line.startsWith('peer-option='));
+    };
+    t.strictSame(await lines('ip-up'), [
+      `peer-option=process ${join(directory, 'pptp')} -s 203.0.113.5   two  spaces --nolaunchpppd`,
+    ]);
+    t.strictSame(await lines('ip-down'), [], 'for ups only');
+  });
+
   t.test(`${shell}: the peers file`, { buffered: true }, async t => {
     for (const [what, { text, lines }] of Object.entries(peersFiles)) {
       const environment = { CALL_FILE: 'work' };

@@ -31,39 +31,41 @@ scenario('server = "auto": from the peers file', async (lab, t) => {
   }
 });
 
-scenario('server = "auto": from the pptp process that is a child of pppd', async (lab, t) => {
-  await lab.machine({ profiles: automatic });
-  // A shell that waits for its input, under the name and with the arguments of pptp.
-  const pppd = lab.start([
-    ...['perl', '-e', '$| = 1; fork or exec { "/bin/sh" } @ARGV; print "forked\n"; wait', '--'],
-    ...['pptp', '-s', '203.0.113.25', '--nolaunchpppd'],
-  ]);
-  await new Promise(resolve => pppd.stdout.once('data', resolve));
-  await lab.until(async () =>
-    (await lab.run('ps', '-o', 'args=', '--ppid', `${pppd.pid}`)).startsWith('pptp'),
-  );
-  await lab.up('ppp0', { environment: { PPPD_PID: `${pppd.pid}` } });
-  await showsPins(lab, t, { pins: ['203.0.113.25'] });
-  await lab.down('ppp0', { environment: { PPPD_PID: `${pppd.pid}` } });
-  await lab.restored();
-});
+/**
+ * pppd and pptp, played by shells under pptp's name and with its arguments; each prints the process that is pppd. They end
+ * when the one that holds `never` open for writing does.
+ */
+const processes: Record<string, { server: string; script: string }> = {
+  'a child of pppd': {
+    server: '203.0.113.25',
+    script: './pptp -s 203.0.113.25 --nolaunchpppd <never 9>&- & echo $$; wait',
+  },
+  'behind the shell that pppd starts for `pty`': {
+    server: '203.0.113.26',
+    script: 'sh -c "./pptp -s 203.0.113.26 --nolaunchpppd; :" <never 9>&- & echo $$; wait',
+  },
+  'what started pppd': {
+    server: '203.0.113.27',
+    script: `echo "sh -c 'read line' <never 9>&- & echo \\$!; wait" >commands; exec ./pptp -s 203.0.113.27 <commands`,
+  },
+};
 
-scenario('server = "auto": from the pptp process that started pppd', async (lab, t) => {
-  await lab.machine({ profiles: automatic });
-  const pptp = lab.start([
-    'perl',
-    '-e',
-    '$| = 1; $0 = "pptp: call manager for 203.0.113.26"; $pid = fork; sleep 100 unless $pid; print "$pid\n"; wait',
-  ]);
-  const pid = await new Promise<string>(resolve =>
-    pptp.stdout.once('data', data => resolve(`${data}`.trim())),
-  );
-  await lab.up('ppp0', { environment: { PPPD_PID: pid } });
-  await showsPins(lab, t, { pins: ['203.0.113.26'] });
-  await lab.down('ppp0', { environment: { PPPD_PID: pid } });
-  await lab.restored();
-  process.kill(Number(pid));
-});
+for (const [what, { server, script }] of Object.entries(processes)) {
+  scenario(`server = "auto": the pptp process is ${what}`, async (lab, t) => {
+    await lab.machine({ profiles: automatic });
+    await lab.run('ln', '-s', '/bin/sh', `${lab.directory}/pptp`);
+    await lab.run('mkfifo', `${lab.directory}/never`);
+    const started = lab.start(['sh', '-c', `cd "$0" && exec 9<>never; ${script}`, lab.directory]);
+    const pppd = await new Promise<string>(resolve =>
+      started.stdout.once('data', data => resolve(`${data}`.trim())),
+    );
+    await lab.until(async () => (await lab.run('pgrep', '-f', `^./pptp -s ${server}`)) !== '');
+    await lab.up('ppp0', { environment: { PPPD_PID: pppd } });
+    await showsPins(lab, t, { pins: [server] });
+    await lab.down('ppp0', { environment: { PPPD_PID: pppd } });
+    await lab.restored();
+  });
+}
 
 scenario('server = a name; it has no address yet: nothing is moved until it has', async (lab, t) => {
   await lab.machine({
