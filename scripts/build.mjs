@@ -1,10 +1,10 @@
-// Bundles the two programs, one file each, so that `node dist/ppp-routed.js` needs nothing beside it.
+// Bundles the programs, one file each, so that `node dist/ppp-routed.js` needs nothing beside it.
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const programs = ['ppp-routed', 'ppp-routectl'];
+const programs = ['ppp-routed', 'ppp-routectl', 'ppp-routed-resolve'];
 
 await rm(`${root}dist`, { recursive: true, force: true });
 await mkdir(`${root}dist`);

@@ -85,7 +85,8 @@ function buildPrograms() {
 }
 
 function requireSources() {
-  const missing = ['dist/ppp-routed.js', 'dist/ppp-routectl.js', 'dist/package.json', 'hooks/ip-up'].find(
+  const programs = ['ppp-routed.js', 'ppp-routectl.js', 'ppp-routed-resolve.js', 'package.json'];
+  const missing = [...programs.map(name => `dist/${name}`), 'hooks/ip-up'].find(
     path => !existsSync(project + path),
   );
   if (missing)

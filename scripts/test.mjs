@@ -33,7 +33,11 @@ const tiers = {
     jobs: 1,
     timeout: 600,
   },
-  systemd: { paths: ['vm/systemd.test.ts'], needsRoot: true, says: 'real systemd in a container' },
+  systemd: {
+    paths: ['vm/systemd.test.ts', 'vm/sandbox.test.ts'],
+    needsRoot: true,
+    says: 'real systemd in a container',
+  },
   pppd: { paths: ['vm/pppd.test.ts'], needsRoot: true, says: 'real pppd in User-Mode Linux' },
 };
 

@@ -14,7 +14,8 @@ import { IpMonitor } from './kernel/ip-monitor.ts';
 import { Kernel } from './kernel/kernel.ts';
 import { listenAt, type Place } from './listen.ts';
 import { Pace } from './pace.ts';
-import { findServers } from './servers/servers.ts';
+import { resolveAt, resolveHere } from './servers/resolver.ts';
+import { createFindServers } from './servers/servers.ts';
 import { ConfigurationError, loadConfiguration, watchConfiguration } from './store/configuration.ts';
 import { StateFile } from './store/state-file.ts';
 import { activatedSockets } from './systemd/activation.ts';
@@ -37,11 +38,12 @@ const directories = directoriesOf(environment);
 const journal = createJournal(environment);
 const notify = createNotify(environment);
 
+const resolver = process.env.PPP_ROUTED_RESOLVER;
 const kernel = new Kernel({ environment, deadline: 2000 });
 const daemon = new Daemon({
   kernel,
   store: new StateFile(directories.state),
-  findServers,
+  findServers: createFindServers(resolver === undefined ? resolveHere : resolveAt(resolver)),
   journal,
   onStatus: line => notify(`STATUS=${line}`),
   bootId: bootIdOf(environment),

@@ -4,7 +4,15 @@ import { fileURLToPath } from 'node:url';
 export const project = fileURLToPath(new URL('../..', import.meta.url));
 export const library = '/usr/lib/ppp-routed';
 export const configuration = '/etc/ppp-routed';
-export const units = ['ppp-routed.socket', 'ppp-routed-control.socket', 'ppp-routed.service'];
+/** What is enabled and started; the service last. */
+export const units = [
+  'ppp-routed.socket',
+  'ppp-routed-control.socket',
+  'ppp-routed-resolve.socket',
+  'ppp-routed.service',
+];
+/** Started by their sockets. */
+export const helperUnits = ['ppp-routed-resolve.service'];
 export const unitDirectory = '/usr/lib/systemd/system';
 export const sysusers = '/usr/lib/sysusers.d/ppp-routed.conf';
 export const tmpfiles = '/usr/lib/tmpfiles.d/ppp-routed.conf';
@@ -17,7 +25,7 @@ export const actions = ['ip-up', 'ip-down', 'ipv6-up', 'ipv6-down'];
  */
 export function layout({ node, perl }) {
   return [
-    ...['ppp-routed.js', 'ppp-routectl.js'].map(name => ({
+    ...['ppp-routed.js', 'ppp-routectl.js', 'ppp-routed-resolve.js'].map(name => ({
       path: `${library}/${name}`,
       // A node that is not in the PATH of sudo, or of a service, is found all the same.
       content: source(`dist/${name}`).replace(/^#!.*/, `#!${node}`),
@@ -34,7 +42,7 @@ export function layout({ node, perl }) {
       mode: 0o755,
     })),
     { path: '/usr/bin/ppp-routectl', link: '../lib/ppp-routed/ppp-routectl.js' },
-    ...units.map(unit => ({
+    ...[...units, ...helperUnits].map(unit => ({
       path: `${unitDirectory}/${unit}`,
       content: withPrograms(source(`systemd/${unit}`), { node, perl }),
       mode: 0o644,
@@ -66,9 +74,11 @@ function source(path) {
 }
 
 function withPrograms(unit, { node, perl }) {
-  if (perl) return unit.replace('/usr/bin/perl ', `${perl} `).replace(' /usr/bin/node ', ` ${node} `);
+  const own = unit.replaceAll('/usr/bin/node', node);
+  if (perl) return own.replaceAll('/usr/bin/perl', perl);
   // Without perl the daemon speaks through systemd-notify, a process of its own.
-  return unit
-    .replace(/^ExecStart=.*$/m, `ExecStart=${node} ${library}/ppp-routed.js`)
+  return own
+    .replace(`/usr/bin/perl ${library}/notify-exec.pl `, '')
+    .replace(' /usr/bin/perl', ' -/usr/bin/systemd-notify')
     .replace('NotifyAccess=main', 'NotifyAccess=all');
 }

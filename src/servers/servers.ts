@@ -1,7 +1,7 @@
-import { lookup } from 'node:dns/promises';
 import { familyOf } from '../core/prefix.ts';
 import { type Profile, serversOf } from '../core/profile.ts';
 import { serversInPeerOptions, serversOfProcesses } from '../core/server.ts';
+import type { Resolve } from './resolver.ts';
 
 /** The VPN server's addresses, and the names that have none yet. */
 export interface ServerAddresses {
@@ -12,18 +12,20 @@ export interface ServerAddresses {
 /** How long a name may take to resolve: a hook waits 2 s for the whole of its event. Milliseconds. */
 const patience = 1200;
 
-/** Who the server of a link is: from its profile, the peers file and the pptp process. Never throws. */
-export async function findServers(
-  profile: Profile,
-  link: { peerOptions: readonly string[] },
-): Promise<ServerAddresses> {
-  const configured = serversOf(profile);
-  if (configured === 'none') return { servers: [], unresolved: [] };
-  const names = configured === 'auto' ? automaticServers(link.peerOptions) : configured;
-  const resolved = await Promise.all(names.map(async name => ({ name, addresses: await addressesOf(name) })));
-  return {
-    servers: [...new Set(resolved.flatMap(({ addresses }) => addresses))],
-    unresolved: resolved.filter(({ addresses }) => addresses.length === 0).map(({ name }) => name),
+/** Finds out who the server of a link is: from its profile, the pptp process and the peers file. Never throws. */
+export function createFindServers(resolve: Resolve) {
+  const addressesOf = createLookup(resolve);
+  return async (profile: Profile, link: { peerOptions: readonly string[] }): Promise<ServerAddresses> => {
+    const configured = serversOf(profile);
+    if (configured === 'none') return { servers: [], unresolved: [] };
+    const names = configured === 'auto' ? automaticServers(link.peerOptions) : configured;
+    const resolved = await Promise.all(
+      names.map(async name => ({ name, addresses: await addressesOf(name) })),
+    );
+    return {
+      servers: [...new Set(resolved.flatMap(({ addresses }) => addresses))],
+      unresolved: resolved.filter(({ addresses }) => addresses.length === 0).map(({ name }) => name),
+    };
   };
 }
 
@@ -35,15 +37,25 @@ function automaticServers(peerOptions: readonly string[]): string[] {
   return connected.length > 0 ? connected : [...new Set([...running, ...written])];
 }
 
-/** Every address of a name, as the machine resolves names (nsswitch.conf(5)); none if that takes too long. */
-async function addressesOf(name: string): Promise<string[]> {
-  if (familyOf(name) !== undefined) return [name];
+/** Every address of a name; none if there is none, or if that takes too long. */
+function createLookup(resolve: Resolve): (name: string) => Promise<string[]> {
+  // A thousand links of one server come up at once, and ask once.
+  const underWay = new Map<string, Promise<string[]>>();
+  return async name => {
+    if (familyOf(name) !== undefined) return [name];
+    const asked = underWay.get(name) ?? ask(resolve, name).finally(() => underWay.delete(name));
+    underWay.set(name, asked);
+    return asked;
+  };
+}
+
+function ask(resolve: Resolve, name: string): Promise<string[]> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<string[]>(resolve => {
-    timer = setTimeout(resolve, patience, []);
+  const late = new Promise<string[]>(give => {
+    timer = setTimeout(give, patience, []);
   });
-  const found = lookup(name, { all: true }).then(
-    answers => answers.map(({ address }) => address).filter(address => familyOf(address) !== undefined),
+  const found = resolve(name).then(
+    answers => answers.filter(address => familyOf(address) !== undefined),
     () => [],
   );
   return Promise.race([found, late]).finally(() => clearTimeout(timer));

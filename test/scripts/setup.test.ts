@@ -172,7 +172,7 @@ async function makeSystem(t: Test, files: Tree) {
   const root = join(place, 'root');
   for (const part of ['hooks', 'systemd', 'scripts'])
     await cp(join(project, part), join(copy, part), { recursive: true });
-  for (const name of ['ppp-routed.js', 'ppp-routectl.js', 'package.json'])
+  for (const name of ['ppp-routed.js', 'ppp-routectl.js', 'ppp-routed-resolve.js', 'package.json'])
     await writeTree(copy, { [`dist/${name}`]: '#!/usr/bin/env node\n' });
   await mkdir(root);
   await writeTree(root, files);

@@ -18,7 +18,7 @@ await t.test('under systemd', async t => {
     t.equal(section('configuration kept'), '', 'leaves a configuration that is there alone');
     t.equal(section('changed by setup again'), '', 'run twice changes nothing');
     t.notMatch(section('setup again'), /adding|changing|deleting/, 'run twice says so');
-    t.same(lines('enabled'), ['enabled', 'enabled', 'enabled'], 'enables the units');
+    t.same(lines('enabled'), Array(4).fill('enabled'), 'enables the units');
     t.same(
       lines('service'),
       ['NRestarts=0', 'User=ppp-routed', 'ActiveState=active', 'SubState=running'],
@@ -46,6 +46,7 @@ await t.test('under systemd', async t => {
         'drwxr-xr-x root:root /run/ppp-routed',
         'srw------- root:root /run/ppp-routed/hook.sock',
         'srw-rw---- root:ppp-routed /run/ppp-routed/control.sock',
+        'srw------- ppp-routed:ppp-routed /run/ppp-routed/resolve.sock',
         'drwx--S--- ppp-routed:ppp-routed /run/ppp-routed/spool',
         'drwx------ ppp-routed:ppp-routed /var/lib/ppp-routed',
       ],

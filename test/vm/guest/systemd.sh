@@ -47,7 +47,7 @@ mkdir -p /tmp/configuration
 mkdir /etc/ppp-routed
 cp /tmp/configuration/ppp-routed.toml /etc/ppp-routed/
 
-record 'verify' systemd-analyze verify /share/project/systemd/ppp-routed-control.socket
+record 'verify' systemd-analyze verify --man=no /share/project/systemd/*.socket
 record 'setup' node $setup --no-build
 printf '\n@@ setup status\n%s\n' $?
 record 'configuration kept' cmp /tmp/configuration/ppp-routed.toml /etc/ppp-routed/ppp-routed.toml
@@ -55,11 +55,11 @@ listing >/tmp/files.installed
 record 'setup again' node $setup --no-build
 listing >/tmp/files.again
 record 'changed by setup again' diff /tmp/files.installed /tmp/files.again
-record 'enabled' systemctl is-enabled ppp-routed.socket ppp-routed-control.socket ppp-routed.service
+record 'enabled' systemctl is-enabled ppp-routed.socket ppp-routed-control.socket ppp-routed-resolve.socket ppp-routed.service
 record 'service' systemctl show ppp-routed -p ActiveState -p SubState -p User -p NRestarts
 record 'status at first' systemctl show ppp-routed -p StatusText --value
 record 'hooks' ls /etc/ppp/ip-up.d /etc/ppp/ip-down.d /etc/ppp/ipv6-up.d /etc/ppp/ipv6-down.d
-record 'modes' stat -c '%A %U:%G %n' /run/ppp-routed /run/ppp-routed/hook.sock /run/ppp-routed/control.sock \
+record 'modes' stat -c '%A %U:%G %n' /run/ppp-routed /run/ppp-routed/hook.sock /run/ppp-routed/control.sock /run/ppp-routed/resolve.sock \
   /run/ppp-routed/spool /var/lib/ppp-routed
 record 'capabilities' grep -E 'Cap(Eff|Bnd)' "/proc/$(systemctl show ppp-routed -p MainPID --value)/status"
 record 'hook socket as nobody' as_user nobody /run/ppp-routed/hook.sock

@@ -1,0 +1,32 @@
+import { lookup } from 'node:dns/promises';
+import { connect } from 'node:net';
+
+/** Every address of a name, as this machine resolves names (nsswitch.conf(5)). Rejects where there is none. */
+export type Resolve = (name: string) => Promise<string[]>;
+
+/** Longest name of the DNS, in bytes. */
+export const nameLimit = 255;
+
+/** Asks in this process. */
+export const resolveHere: Resolve = async name => {
+  const answers = await lookup(name, { all: true });
+  return answers.map(({ address }) => address);
+};
+
+/**
+ * Asks the program at a socket: the name and a newline there, an address a line back. The daemon's sandbox has no Internet
+ * sockets, and name services may want them (src/ppp-routed-resolve.ts).
+ */
+export function resolveAt(path: string): Resolve {
+  return name =>
+    new Promise((resolve, reject) => {
+      let answer = '';
+      const socket = connect({ path }, () => socket.end(`${name}\n`));
+      socket.setEncoding('utf8');
+      socket.on('data', text => {
+        answer += text;
+      });
+      socket.on('error', reject);
+      socket.on('end', () => resolve(answer.split('\n').filter(Boolean)));
+    });
+}
