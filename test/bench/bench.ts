@@ -1,9 +1,11 @@
 // `npm run bench [-- ROW...]`: runs the rows and prints what they found.
 import { findObstacle } from '../netns/namespace.ts';
 import type { Result, Table } from './row.ts';
+import { event } from './rows/event.ts';
+import { flags, footprint } from './rows/footprint.ts';
 import { pair } from './rows/pair.ts';
 
-const rows: Record<string, () => Promise<Result>> = { pair };
+const rows: Record<string, () => Promise<Result>> = { pair, event, footprint, flags };
 
 const obstacle = findObstacle();
 if (obstacle) {

@@ -17,3 +17,11 @@ export function median(values: readonly number[]): number {
 export function middleHalf(values: readonly number[], digits = 2): string {
   return `${quantile(values, 0.25).toFixed(digits)}-${quantile(values, 0.75).toFixed(digits)}`;
 }
+
+/** The head of a table whose lines are made by `summary`. */
+export const summaryHead = ['', 'median', 'middle half', 'p99'];
+
+export function summary(name: string, values: readonly number[], digits = 2): string[] {
+  const p99 = quantile(values, 0.99).toFixed(digits);
+  return [name, median(values).toFixed(digits), middleHalf(values, digits), p99];
+}

@@ -8,7 +8,14 @@ import { Namespace, type Started } from '../netns/namespace.ts';
 
 /** The checkout. The programs of the benchmark are bundled two directories below it too. */
 export const root = join(import.meta.dirname, '../..');
-const program = process.env.PPP_ROUTED_PROGRAM ?? join(root, 'dist/ppp-routed.js');
+/** Every default through the link, as the how-to does it. */
+export const replaceProfile = `
+[link.work]
+default-route = "replace"
+server = "203.0.113.5"
+`;
+
+export const program = process.env.PPP_ROUTED_PROGRAM ?? join(root, 'dist/ppp-routed.js');
 
 /** What `clock.pl` said of one thing that it did. */
 export interface Timed {
@@ -72,6 +79,19 @@ export class Machine {
     return this.#clocked(['run', ...variables, '--', ...argv]);
   }
 
+  /** Starts a program and waits for its word that it is ready; says its process id. */
+  async timeStart(argv: readonly string[], environment: Record<string, string> = {}): Promise<Timed> {
+    const variables = Object.entries(environment).map(([key, value]) => `${key}=${value}`);
+    const timed = await this.#clocked(['ready', ...variables, '--', ...argv]);
+    if (!/^\d+$/.test(timed.said)) throw new Error(`${argv.join(' ')}: ${timed.said}`);
+    return timed;
+  }
+
+  /** Ends what `timeStart` has started. */
+  end(pid: string): Promise<Timed> {
+    return this.#clocked(['end', pid]);
+  }
+
   /** Says something to a socket of the daemon and waits for the reply. */
   ask(socket: string, text: string): Promise<Timed> {
     return this.#clocked(['ask', join(this.directory, socket), text.replaceAll('\n', '\\n')]);
@@ -88,6 +108,13 @@ export class Machine {
     if (done) throw new Error(`the clock stopped: ${(await this.#clock.process).stderr}`);
     const [, microseconds = '', said = ''] = /^(\S+) (.*)$/.exec(value) ?? [];
     return { milliseconds: Number(microseconds) / 1000, said };
+  }
+
+  /** What the hook says to the daemon; the link is matched by its ipparam. */
+  async event(name: 'ip-up' | 'ip-down', link = 'ppp0', ipparam = 'work'): Promise<string> {
+    const ifindex = (await this.run('cat', `/sys/class/net/${link}/ifindex`)).trim();
+    const ends = 'local=10.99.0.2\nremote=10.99.0.1';
+    return `version=1\nevent=${name}\ninterface=${link}\nifindex=${ifindex}\n${ends}\nipparam=${ipparam}\npid=4711\n\n`;
   }
 
   /** The variables that lead hooks and programs to this machine's directories. */

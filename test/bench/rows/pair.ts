@@ -4,17 +4,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median, middleHalf, quantile } from '../figures.ts';
-import { Machine, root } from '../machine.ts';
+import { Machine, replaceProfile, root } from '../machine.ts';
 import { atMost, type Finding, type Result } from '../row.ts';
 
 const peers = join(root, 'test/bench/peers');
 const vpncScript = '/usr/share/vpnc-scripts/vpnc-script';
-const server = '203.0.113.5';
-const profile = `
-[link.work]
-default-route = "replace"
-server = "${server}"
-`;
 
 /** What pppd tells its scripts. */
 const call = ['ppp0', '/dev/pts/3', '115200', '10.99.0.2', '10.99.0.1', 'work'];
@@ -125,7 +119,7 @@ export async function pair(rounds = 100): Promise<Result> {
 
 async function hooks(): Promise<Contender> {
   const machine = await Machine.open();
-  await machine.startDaemon(profile);
+  await machine.startDaemon(replaceProfile);
   return { name: 'ppp-routed', machine, ...callHooks(machine), routes: true };
 }
 
@@ -170,7 +164,7 @@ async function vpnc(): Promise<Contender> {
   await machine.run('ip', 'address', 'del', '10.99.0.2', 'peer', '10.99.0.1/32', 'dev', 'ppp0');
   const environment = {
     PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
-    VPNGATEWAY: server,
+    VPNGATEWAY: '203.0.113.5',
     TUNDEV: 'ppp0',
     INTERNAL_IP4_ADDRESS: '10.99.0.2',
   };
