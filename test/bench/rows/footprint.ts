@@ -7,8 +7,8 @@ import { Machine, program, replaceProfile } from '../machine.ts';
 import { childrenOf, cpuOf, memoryOf } from '../process.ts';
 import { atMost, type Result } from '../row.ts';
 
-/** Until the heap is what it stays; milliseconds. */
-const settling = 3000;
+/** V8 tidies the heap up some seconds after a start; milliseconds. */
+const settling = 15_000;
 
 export async function footprint({ rounds = 20, seconds = 30 } = {}): Promise<Result> {
   const machine = await Machine.open();
