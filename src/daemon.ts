@@ -13,7 +13,7 @@ import { emptyState, type State } from './core/state.ts';
 import { eventLine, linkLine, vanishedLine } from './core/status.ts';
 import { uplinkDefaults } from './core/uplink.ts';
 import type { FindServers, Kernel, Sentences, ServerAddresses, Store } from './rooms.ts';
-import { type Settlement, Settler } from './settle.ts';
+import { asksForForwarding, type Settlement, Settler } from './settle.ts';
 
 /*
  * INVARIANTS
@@ -170,13 +170,13 @@ export class Daemon {
     await this.reconcile();
     if (this.#settlement === undefined || this.#condition.hasFault('ip'))
       throw new Error(this.#condition.troubles.join('; '));
-    return this.#settlement.observed;
+    return this.#options.kernel.survey({ forwarding: asksForForwarding(this.#state) });
   }
 
   /** What would be done at an event: a dry run against what the kernel has now. */
   async rehearse(event: LinkEvent): Promise<Rehearsal> {
     await this.look();
-    const observed = await this.#options.kernel.observe({ forwarding: true });
+    const observed = await this.#options.kernel.survey({ forwarding: true });
     const { profile, servers } = await this.#findingsAbout(event);
     const findings = { ...servers, ...(this.#profiles && { profile }) };
     return rehearse({ state: this.#state, observed, event, findings });
@@ -231,7 +231,7 @@ export class Daemon {
     const amended = this.#amendments.splice(0).reduce((current, amend) => amend(current), links);
     this.#state = { ...this.#state, links: amended };
     const applied = batch.map(pending => this.#absorb(pending, observed));
-    const settlement = await this.#settler.settle(this.#state, observed);
+    const settlement = await this.#settler.settle(this.#state);
     this.#settlement = settlement;
     this.#state = settlement.state;
     this.#changes += settlement.changes;

@@ -61,7 +61,12 @@ async function restoreOffline(): Promise<Sight> {
     import('./kernel/kernel.ts'),
     import('./store/state-file.ts'),
   ]);
-  const kernel = new Kernel({ environment, deadline: 2000 });
+  const kernel = new Kernel({
+    environment,
+    deadline: 2000,
+    onHint: () => undefined,
+    onTrouble: () => undefined,
+  });
   try {
     return await offline.restoreOffline({
       kernel,

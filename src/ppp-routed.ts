@@ -10,7 +10,6 @@ import { directoriesOf } from './directories.ts';
 import { createHookSocket } from './intake/hook-socket.ts';
 import { Queue } from './intake/queue.ts';
 import { Spool } from './intake/spool.ts';
-import { IpMonitor } from './kernel/ip-monitor.ts';
 import { Kernel } from './kernel/kernel.ts';
 import { listenAt, type Place } from './listen.ts';
 import { Pace } from './pace.ts';
@@ -39,7 +38,12 @@ const journal = createJournal(environment);
 const notify = createNotify(environment);
 
 const resolver = process.env.PPP_ROUTED_RESOLVER;
-const kernel = new Kernel({ environment, deadline: 2000 });
+const kernel = new Kernel({
+  environment,
+  deadline: 2000,
+  onHint: () => pace.call(),
+  onTrouble: message => daemon.report('monitor', message),
+});
 const daemon = new Daemon({
   kernel,
   store: new StateFile(directories.state),
@@ -58,15 +62,8 @@ const pace = new Pace({
   quickest: 10,
   slowest: 800,
   calmAfter: 10_000,
-  run: () => daemon.reconcile(),
+  run: async () => kernel.hasNews && daemon.reconcile(),
 });
-const monitor = new IpMonitor({
-  environment,
-  restartAfter: 1000,
-  onHint: () => pace.call(),
-  onTrouble: message => daemon.report('monitor', message),
-});
-
 const queue = new Queue({
   spool,
   handle: event => daemon.handle(event),
@@ -139,7 +136,6 @@ async function stop(signal: string): Promise<void> {
   hookSocket.close();
   controlSocket.close();
   pace.stop();
-  monitor.close();
   await daemon.close();
   kernel.close();
   process.exit(0);
@@ -153,7 +149,7 @@ function placeOf(name: 'hook' | 'control', mode: number): Place {
 async function main(): Promise<void> {
   await mkdir(directories.runtime, { recursive: true, mode: 0o750 });
   await spool.prepare();
-  monitor.start();
+  kernel.listen();
   await daemon.start(await readConfiguration());
   // Before the spool is looked at: as long as nobody listens, hooks fill it as fast as it is drained.
   await listenAt(hookSocket, placeOf('hook', 0o600));
@@ -172,6 +168,5 @@ process.on('SIGHUP', () => void reload());
 main().catch((error: unknown) => {
   journal.fatal(`cannot start: ${reasonOf(error)}`);
   kernel.close();
-  monitor.close();
   process.exit(1);
 });

@@ -1,5 +1,6 @@
 import type { Observed } from './core/observed.ts';
 import type { Step } from './core/plan.ts';
+import type { Prefix } from './core/prefix.ts';
 import type { Profile } from './core/profile.ts';
 import type { State } from './core/state.ts';
 
@@ -10,10 +11,22 @@ export interface StepResult {
   skipped?: boolean;
 }
 
+/** What of the kernel's tables matters. */
+export interface Questions {
+  /** Also which interfaces forward. */
+  forwarding: boolean;
+  /** Foreign routes matter where they cover one of these, beside the defaults. */
+  destinations: readonly Prefix[];
+  /** True right after a change of our own. */
+  afterChange: boolean;
+}
+
 /** The kernel's routes. */
 export interface Kernel {
-  /** `forwarding`: also ask which interfaces forward. */
-  observe(questions: { forwarding: boolean }): Promise<Observed>;
+  /** What the kernel has now, as far as it matters. */
+  observe(questions: Questions): Promise<Observed>;
+  /** All that the kernel has. */
+  survey(questions: { forwarding: boolean }): Promise<Observed>;
   apply(steps: readonly Step[]): Promise<StepResult[]>;
 }
 

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Decision, decide } from './core/decide.ts';
+import { destinationsOf } from './core/destinations.ts';
 import type { Observed } from './core/observed.ts';
 import { type Step, sentenceOf, shellCommandOf } from './core/plan.ts';
 import { reasonOf } from './core/reason.ts';
@@ -44,17 +45,20 @@ export class Settler {
     this.#durable = onDisk;
   }
 
-  /** Decides, saves and changes until a look at the kernel finds nothing left to do. */
-  async settle(wanted: State, first: Observed): Promise<Settlement> {
+  /** Decides, saves and changes until a look at the kernel finds nothing left to do. The kernel was looked at just now. */
+  async settle(wanted: State): Promise<Settlement> {
     const failed = new Map<string, StepFailure>();
     const refused = () =>
       new Set([...failed.values()].flatMap(({ step }) => ('route' in step ? [step.route.line] : [])));
     let state = wanted;
-    let observed = first;
     let changes = 0;
     for (let round = 1; ; round++) {
+      const observed = await this.observe(state, { afterChange: true });
       let decision = decide({ state, observed, refused: refused() });
-      const stateFault = await this.#save(decision.state);
+      const isLast = decision.steps.every(step => isHopeless(step, failed)) || round > mostRounds;
+      // What only gives back can be forgotten when it is back: one write instead of two.
+      const mustSave = isLast || !this.#isOnDisk(decision.state);
+      const stateFault = mustSave ? await this.#save(decision.state) : undefined;
       if (stateFault === undefined) {
         state = decision.state;
         for (const { route } of decision.dropped) {
@@ -70,13 +74,22 @@ export class Settler {
       const failures = await this.#apply(steps);
       changes += steps.length - failures.length;
       for (const failure of failures) failed.set(shellCommandOf(failure.step), failure);
-      observed = await this.observe(state);
     }
   }
 
-  observe(state: State): Promise<Observed> {
-    const forwarding = state.links.some(link => (link.profile?.['proxy-arp'] ?? 'off') !== 'off');
-    return this.#kernel.observe({ forwarding });
+  /** `afterChange`: nothing has happened since the last look but what we did ourselves. */
+  observe(state: State, { afterChange } = { afterChange: false }): Promise<Observed> {
+    const forwarding = asksForForwarding(state);
+    return this.#kernel.observe({ forwarding, destinations: destinationsOf(state), afterChange });
+  }
+
+  /** Does the state on disk have every link and every saved default of this one? */
+  #isOnDisk({ links, savedDefaults }: State): boolean {
+    const { links: known, savedDefaults: saved } = this.#durable;
+    return (
+      links.every(link => known.some(other => isDeepStrictEqual(other, link))) &&
+      savedDefaults.every(entry => saved.some(other => isDeepStrictEqual(other, entry)))
+    );
   }
 
   /** What the state on disk asks for, without the links that are gone: all that may be done while it cannot be written. */
@@ -119,6 +132,11 @@ export class Settler {
     }
     return failures;
   }
+}
+
+/** Proxy neighbours answer only where the interface forwards. */
+export function asksForForwarding({ links }: State): boolean {
+  return links.some(link => (link.profile?.['proxy-arp'] ?? 'off') !== 'off');
 }
 
 /** It failed in this settling, or it needs one that did: without its pin no default moves, in no later round either. */

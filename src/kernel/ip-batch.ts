@@ -3,8 +3,8 @@ import { execa } from 'execa';
 /*
  * INVARIANTS
  * 1. One request at a time: a request's commands are written only when the one before has been answered or given up.
- * 2. Every command is followed by two marks, one for each of ip's outputs. A command is answered when both marks have
- *    come back; nothing that ip prints for a command can be taken for another's.
+ * 2. Every question is followed by two marks, one for each of ip's outputs; a change, which prints nothing but complaints,
+ *    by one. It is answered when its marks have come back; nothing that ip prints for it can be taken for another's.
  * 3. A command is one line without control characters: it cannot become two.
  * 4. A process that ended or did not answer in time is never asked again; the next command starts a new one.
  */
@@ -26,6 +26,9 @@ interface Ending {
   missing: boolean;
   message: string;
 }
+
+/** What prints something is followed by a mark on standard output too. */
+type Kind = 'question' | 'change';
 
 interface Mark {
   /** On standard output: the loopback interface is there in every network namespace. */
@@ -62,16 +65,34 @@ export class IpBatch {
   }
 
   /**
-   * Runs commands in their order; each has its own answer, and one that fails does not stop the next.
+   * Asks questions in their order; each has its own answer, and one that fails does not stop the next.
    * @throws IpError where ip cannot be asked at all.
    */
-  async ask(commands: readonly string[]): Promise<Answer[]> {
+  ask(questions: readonly string[]): Promise<Answer[]> {
+    return this.#run(questions, 'question');
+  }
+
+  /** The same for commands that print nothing but complaints. */
+  change(commands: readonly string[]): Promise<Answer[]> {
+    return this.#run(commands, 'change');
+  }
+
+  async #run(commands: readonly string[], kind: Kind): Promise<Answer[]> {
     for (const command of commands) {
       if (!/^[ -~]+$/.test(command)) throw new IpError(`not a command for ip: ${JSON.stringify(command)}`);
     }
-    const answered = this.#queue.then(() => this.#askAll(commands));
+    const answered = this.#queue.then(() => this.#askAll(commands, kind));
     this.#queue = answered.catch(() => undefined);
     return answered;
+  }
+
+  /** Another process for all that comes after the requests that are under way. */
+  renew(): void {
+    this.#queue = this.#queue.then(() => {
+      if (this.#process === undefined) return;
+      this.close();
+      this.#start();
+    });
   }
 
   /** Ends the process. */
@@ -80,11 +101,11 @@ export class IpBatch {
     this.#process = undefined;
   }
 
-  async #askAll(commands: readonly string[]): Promise<Answer[]> {
+  async #askAll(commands: readonly string[], kind: Kind): Promise<Answer[]> {
     const answers: Answer[] = [];
     while (answers.length < commands.length) {
       const rest = commands.slice(answers.length);
-      const exchange = await this.#exchange(rest);
+      const exchange = await this.#exchange(rest, kind);
       answers.push(...exchange.answers);
       if (exchange.answers.length === rest.length) break;
       // A wrong argument ends ip even with -force: that command has failed, those behind it are asked anew.
@@ -96,10 +117,10 @@ export class IpBatch {
     return answers;
   }
 
-  #exchange(commands: readonly string[]): Promise<Exchange> {
+  #exchange(commands: readonly string[], kind: Kind): Promise<Exchange> {
     const process = this.#start();
     return new Promise((resolve, reject) => {
-      const exchange = new Exchange(commands, () => finish(resolve));
+      const exchange = new Exchange({ commands, kind, whenComplete: () => finish(resolve) });
       const finish = (settle: (exchange: Exchange) => void) => {
         clearTimeout(timer);
         this.#current = undefined;
@@ -118,9 +139,8 @@ export class IpBatch {
       }, this.#options.deadline);
       this.#current = exchange;
       exchange.onEnd = () => finish(resolve);
-      const text = commands
-        .map(command => `${reminderFor(command)}${command}\n${mark.command}\n${mark.errorCommand}\n`)
-        .join('');
+      const marks = `${kind === 'question' ? `${mark.command}\n` : ''}${mark.errorCommand}\n`;
+      const text = commands.map(command => `${reminderFor(command)}${command}\n${marks}`).join('');
       process.stdin.write(text, error => {
         if (error && this.#current === exchange)
           exchange.ending ??= { missing: false, message: error.message };
@@ -187,13 +207,15 @@ class Exchange {
   ending: Ending | undefined;
   onEnd: () => void = () => undefined;
   readonly #commands: readonly string[];
+  readonly #kind: Kind;
   readonly #whenComplete: () => void;
   #outputs: string[][] = [[]];
   #errors: string[] = [];
 
-  constructor(commands: readonly string[], whenComplete: () => void) {
-    this.#commands = commands;
-    this.#whenComplete = whenComplete;
+  constructor(request: { commands: readonly string[]; kind: Kind; whenComplete: () => void }) {
+    this.#commands = request.commands;
+    this.#kind = request.kind;
+    this.#whenComplete = request.whenComplete;
   }
 
   takeOutput(line: string): void {
@@ -221,7 +243,8 @@ class Exchange {
   }
 
   #settle(): void {
-    const complete = Math.min(this.#outputs.length - 1, this.#errors.length);
+    const printed = this.#kind === 'question' ? this.#outputs.length - 1 : this.#errors.length;
+    const complete = Math.min(printed, this.#errors.length);
     while (this.answers.length < complete) {
       const lines = this.#outputs[this.answers.length] ?? [];
       const error = this.#errors[this.answers.length] ?? '';

@@ -1,9 +1,20 @@
-import type { Interface, Observed } from '../core/observed.ts';
+import type { Observed } from '../core/observed.ts';
 import { commandOf, familyOfStep, type Step } from '../core/plan.ts';
-import type { Family } from '../core/prefix.ts';
+import type { Family, Prefix } from '../core/prefix.ts';
 import { identityOf, ownProtocol, parseRoute, type Route } from '../core/route.ts';
 import { type Answer, IpBatch, IpError } from './ip-batch.ts';
+import { IpMonitor } from './ip-monitor.ts';
+import { Mirror, type Reading } from './mirror.ts';
+import { Names } from './names.ts';
 import { parseAddress, parseForwarding, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
+
+/*
+ * INVARIANTS
+ * 1. Nobody is told what the kernel has before the monitor has been heard out: an echo that we made ourselves is the last
+ *    thing it said. Where it cannot be heard out, the whole of the tables is read.
+ * 2. What is read while the monitor speaks is brought up to date with what it said meanwhile.
+ * 3. A step is carried out only after every step that it needs has been.
+ */
 
 /** What became of a step. A step that was left out because one that it needs failed has `skipped`. */
 export interface StepResult {
@@ -12,108 +23,296 @@ export interface StepResult {
   skipped?: boolean;
 }
 
+/** What of the kernel's tables matters. */
+export interface Questions {
+  /** Which interfaces forward, and which proxy neighbours there are. */
+  forwarding: boolean;
+  /** Foreign routes matter where they cover one of these, beside the defaults. */
+  destinations: readonly Prefix[];
+  /** True right after a change of our own, which has heard the monitor out itself. */
+  afterChange: boolean;
+}
+
+export interface KernelOptions {
+  environment: NodeJS.ProcessEnv;
+  /** How long one request to `ip` may take, in milliseconds. */
+  deadline: number;
+  /** Something changed that nobody has looked at yet. */
+  onHint(): void;
+  /** What is wrong with the monitor, or that it is well again. */
+  onTrouble(message: string | undefined): void;
+}
+
+const families = ['inet', 'inet6'] as const;
 const routesOf = 'route show table main';
 const ownRoutesOf = `route show table all proto ${ownProtocol.number}`;
+const rulesOf = 'rule show';
+const proxiesOf = 'neigh show proxy';
 const forwardingOf = 'netconf show';
-const questions = {
-  inet: ['link show', 'address show', routesOf, ownRoutesOf, 'rule show', 'neigh show proxy'],
-  inet6: ['address show', routesOf, ownRoutesOf, 'rule show', 'neigh show proxy'],
+const wholeOf = {
+  inet: ['link show', 'address show', routesOf, ownRoutesOf, rulesOf, proxiesOf],
+  inet6: ['address show', routesOf, ownRoutesOf, rulesOf, proxiesOf],
 } as const;
 
-/** The kernel's routes, asked and changed through two long-lived `ip -batch`, one a family. */
-export class Kernel {
-  readonly #batches: Record<Family, IpBatch>;
-  /** The name that each interface had at the last look, by index. */
-  #names = new Map<number, string>();
+/** How long the monitor may take to repeat what was just done, in milliseconds; and a new one to begin to listen. */
+const patience = { listening: 300, starting: 600 };
+/** A monitor that cannot be heard out is tried again after so long, in milliseconds, and then ever more seldom. */
+const deafness = { first: 1000, longest: 60_000 };
+const readAttempts = 4;
 
-  constructor(options: { environment: NodeJS.ProcessEnv; deadline: number }) {
+/** The kernel's routes, through two long-lived `ip -batch`, one a family, and one `ip monitor`. */
+export class Kernel {
+  readonly #options: KernelOptions;
+  readonly #batches: Record<Family, IpBatch>;
+  readonly #monitor: IpMonitor;
+  readonly #names = new Names();
+  readonly #mirror = new Mirror(face => this.#hearName(face));
+  /** Has anybody asked to be told of changes? */
+  #listens = false;
+  /** The monitor has been heard since it was started: what comes after is the whole. */
+  #isListening = false;
+  #isCaughtUp = false;
+  #deafUntil = 0;
+  #deafFor = deafness.first;
+  /** The lines that came while tables are read, which are to be heard afterwards. */
+  #meanwhile: string[] | undefined;
+  #echo: { name: string; heard(): void } | undefined;
+  #seen = -1;
+
+  constructor(options: KernelOptions) {
+    const { environment, deadline, onTrouble } = options;
+    this.#options = options;
     this.#batches = {
-      inet: new IpBatch({ family: 'inet', ...options }),
-      inet6: new IpBatch({ family: 'inet6', ...options }),
+      inet: new IpBatch({ family: 'inet', environment, deadline }),
+      inet6: new IpBatch({ family: 'inet6', environment, deadline }),
     };
+    this.#monitor = new IpMonitor({
+      environment,
+      restartAfter: 1000,
+      onLine: line => this.#hear(line),
+      onStart: () => {
+        this.#isListening = false;
+        this.#mirror.suspect('another monitor listens');
+      },
+      onTrouble,
+    });
+  }
+
+  /** From now on changes are hinted at, and known without reading whole tables. */
+  listen(): void {
+    this.#listens = true;
+    this.#monitor.start();
+  }
+
+  /** Has anything changed since somebody looked? */
+  get hasNews(): boolean {
+    return this.#mirror.version !== this.#seen;
   }
 
   /**
-   * What the kernel has now.
+   * What the kernel has now, as far as it matters.
    * @throws IpError where ip cannot be asked.
    */
-  async observe({ forwarding }: { forwarding: boolean }): Promise<Observed> {
-    const [inet, inet6] = await Promise.all([
-      this.#look('inet', [...questions.inet, ...(forwarding ? [forwardingOf] : [])]),
-      this.#look('inet6', questions.inet6),
-    ]);
-    const interfaces = inet('link show').flatMap(line => parseInterface(line) ?? []);
-    if (this.#forgetsNames(interfaces)) return this.observe({ forwarding });
-    const both = <T>(read: (look: Look, family: Family) => T[]) => [
-      ...read(inet, 'inet'),
-      ...read(inet6, 'inet6'),
-    ];
+  async observe({ forwarding, destinations, afterChange }: Questions): Promise<Observed> {
+    const isCaughtUp = afterChange ? this.#isCaughtUp : (await this.#change([])).isCaughtUp;
+    if (!isCaughtUp || this.#mirror.doubt !== undefined) await this.#readUntilSure();
+    if (this.#mirror.rulesAreOld) await this.#readRules();
+    const forwards = forwarding ? await this.#readForwarding() : undefined;
+    this.#seen = this.#mirror.version;
+    return { ...this.#mirror.observed(destinations), ...(forwards && { forwarding: forwards }) };
+  }
+
+  /**
+   * All that the kernel has, read from it.
+   * @throws IpError where ip cannot be asked.
+   */
+  async survey({ forwarding }: { forwarding: boolean }): Promise<Observed> {
+    const { links, addresses, routes, rules, proxyNeighbours } = await this.#read();
+    const forwards = forwarding ? await this.#readForwarding() : undefined;
+    const both = <T>(lines: Reading['routes'], read: (line: string, family: Family) => T | undefined) =>
+      families.flatMap(family => lines[family].flatMap(line => read(line, family) ?? []));
     return {
-      interfaces,
-      addresses: both(look => look('address show').flatMap(line => parseAddress(line) ?? [])),
-      routes: both((look, family) =>
-        distinct([
-          ...look(routesOf).flatMap(line => parseRoute(line, family) ?? []),
-          // ip leaves out what it was asked to filter by.
-          ...look(ownRoutesOf).flatMap(
-            line => parseRoute(`${line} proto ${ownProtocol.number}`, family) ?? [],
-          ),
-        ]),
-      ),
-      rules: both((look, family) => look('rule show').flatMap(line => parseRule(line, family) ?? [])),
-      proxyNeighbours: both((look, family) =>
-        look('neigh show proxy').flatMap(line => parseProxyNeighbour(line, family) ?? []),
-      ),
-      ...(forwarding
-        ? { forwarding: new Set(inet(forwardingOf).flatMap(line => parseForwarding(line) ?? [])) }
-        : {}),
+      interfaces: links.flatMap(line => parseInterface(line) ?? []),
+      addresses: addresses.flatMap(line => parseAddress(line) ?? []),
+      routes: distinct(both(routes, parseRoute)),
+      rules: both(rules, parseRule),
+      proxyNeighbours: both(proxyNeighbours, parseProxyNeighbour),
+      ...(forwards && { forwarding: forwards }),
     };
   }
 
   /**
-   * Carries out steps, a stage at a time. What fails does not stop what does not need it. The results come in the order
-   * in which the kernel was asked.
+   * Carries out steps. What fails does not stop what does not need it. The results come in the order in which the kernel
+   * was asked.
    * @throws IpError where ip cannot be asked.
    */
   async apply(steps: readonly Step[]): Promise<StepResult[]> {
     const results = new Map<Step, StepResult>();
-    const stages = [...new Set(steps.map(step => step.stage))].sort((a, b) => a - b);
-    for (const stage of stages) {
-      const due = steps.filter(step => {
-        if (step.stage !== stage) return false;
-        const blocked = step.needs.some(
+    const waves = wavesOf(steps);
+    this.#mirror.expectLast(
+      steps.flatMap(step => (step.kind === 'add-route' && step.purpose === 'restore' ? [step.route] : [])),
+    );
+    for (const wave of waves) {
+      const due = wave.filter(step => {
+        const isBlocked = step.needs.some(
           needed => results.get(needed)?.error !== undefined || results.get(needed)?.skipped,
         );
-        if (blocked) results.set(step, { step, skipped: true });
-        return !blocked;
+        if (isBlocked) results.set(step, { step, skipped: true });
+        return !isBlocked;
       });
-      for (const family of ['inet', 'inet6'] as const) {
-        const ofFamily = due.filter(step => familyOfStep(step) === family);
-        if (ofFamily.length === 0) continue;
-        const answers = await this.#batches[family].ask(ofFamily.map(commandOf));
+      const take = (ofFamily: readonly Step[], answers: readonly Answer[]) =>
         ofFamily.forEach((step, i) => {
           const error = failureOf(step, answers[i]);
           results.set(step, error === undefined ? { step } : { step, error });
+          if (answers[i]?.error !== undefined) this.#mirror.suspect('a change was refused');
         });
-      }
+      const inet = due.filter(step => familyOfStep(step) === 'inet');
+      const inet6 = due.filter(step => familyOfStep(step) === 'inet6');
+      if (inet6.length > 0) take(inet6, await this.#batches.inet6.change(inet6.map(commandOf)));
+      if (wave === waves.at(-1)) take(inet, (await this.#change(inet.map(commandOf))).answers);
+      else if (inet.length > 0) take(inet, await this.#batches.inet.change(inet.map(commandOf)));
     }
+    // The monitor does not tell of proxy neighbours.
+    if (steps.some(({ kind }) => kind.endsWith('-proxy'))) await this.#readProxyNeighbours();
+    this.#mirror.expectLast([]);
     return [...results.values()];
   }
 
   close(): void {
-    this.#batches.inet.close();
-    this.#batches.inet6.close();
+    this.#monitor.close();
+    for (const family of families) this.#batches[family].close();
+  }
+
+  #hear(line: string): void {
+    const { version } = this.#mirror;
+    if (this.#meanwhile === undefined) this.#mirror.hear(line);
+    else this.#meanwhile.push(line);
+    const name = /^\[LINK\]\d+: ([^\s@:]+)/.exec(line)?.[1];
+    if (name !== undefined && name === this.#echo?.name) this.#echo.heard();
+    if (this.#mirror.version !== version) this.#options.onHint();
+  }
+
+  /** An `ip` that has been running for a while may know an interface by another name or index. */
+  #hearName(face: { name: string; ifindex: number }): void {
+    const news = this.#names.hear(face);
+    if (news === 'none' && this.#names.size < mostNames) return;
+    this.#names.forget();
+    this.#names.hear(face);
+    for (const family of families) this.#batches[family].renew();
+    if (news !== 'renamed') return;
+    this.#mirror.suspect(`${face.name} had another name`);
+    if (this.#listens) this.#monitor.restart();
   }
 
   /**
-   * An `ip` calls an interface by its first name for as long as it runs, so where one was renamed others are started.
-   * @returns whether that was so: then what they said names the interface wrongly.
+   * Changes the IPv4 side, and waits until the monitor has said all that the kernel has done until then: the last thing is
+   * an echo of a change that changes nothing, of a device to the group that it is in.
    */
-  #forgetsNames(interfaces: readonly Interface[]): boolean {
-    const renamed = interfaces.some(({ ifindex, name }) => (this.#names.get(ifindex) ?? name) !== name);
-    this.#names = new Map(interfaces.map(({ ifindex, name }) => [ifindex, name]));
-    if (renamed) this.close();
-    return renamed;
+  async #change(commands: readonly string[]): Promise<{ answers: Answer[]; isCaughtUp: boolean }> {
+    const { inet } = this.#batches;
+    const device = this.#mirror.deviceUp;
+    this.#isCaughtUp = false;
+    if (!this.#listens || device === undefined || performance.now() < this.#deafUntil) {
+      return { answers: commands.length === 0 ? [] : await inet.change(commands), isCaughtUp: false };
+    }
+    const command = `link set dev ${device.name} group ${device.group}`;
+    const heard = this.#awaitEcho(device.name);
+    const answers = await inet.change([...commands, command]);
+    if (answers.pop()?.error === undefined) this.#isCaughtUp = await this.#hearOut(heard, command);
+    return { answers, isCaughtUp: this.#isCaughtUp };
+  }
+
+  #awaitEcho(name: string): Promise<true> {
+    return new Promise(resolve => {
+      this.#echo = { name, heard: () => resolve(true) };
+    });
+  }
+
+  async #hearOut(heard: Promise<true>, command: string): Promise<boolean> {
+    const isWithin = (milliseconds: number) => {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<false>(resolve => {
+        timer = setTimeout(resolve, milliseconds, false);
+      });
+      return Promise.race([heard, late]).finally(() => clearTimeout(timer));
+    };
+    let isHeard = false;
+    if (this.#isListening) isHeard = await isWithin(patience.listening);
+    else {
+      // It says nothing of what was done before it listened.
+      for (const begun = performance.now(); !isHeard && performance.now() - begun < patience.starting; ) {
+        isHeard = await isWithin(5);
+        if (!isHeard) await this.#batches.inet.change([command]);
+      }
+    }
+    this.#echo = undefined;
+    if (isHeard) {
+      this.#isListening = true;
+      this.#deafFor = deafness.first;
+      this.#options.onTrouble(undefined);
+    } else {
+      this.#options.onTrouble('ip monitor does not tell what was changed: whole tables are read instead');
+      this.#deafUntil = performance.now() + this.#deafFor;
+      this.#deafFor = Math.min(deafness.longest, this.#deafFor * 2);
+      this.#monitor.restart();
+    }
+    return isHeard;
+  }
+
+  /** Reads the whole of the tables until nothing is in doubt. Where the monitor cannot be heard out, once. */
+  async #readUntilSure(): Promise<void> {
+    for (let attempt = 1; attempt <= readAttempts; attempt++) {
+      const wasListening = this.#isListening;
+      this.#meanwhile = [];
+      try {
+        this.#mirror.take(await this.#read());
+        const { isCaughtUp } = await this.#change([]);
+        if (!isCaughtUp) return;
+      } finally {
+        const lines = this.#meanwhile;
+        this.#meanwhile = undefined;
+        for (const line of lines) this.#mirror.hear(line);
+      }
+      if (wasListening && this.#isListening && this.#mirror.doubt === undefined) return;
+    }
+  }
+
+  async #read(): Promise<Reading> {
+    const [inet, inet6] = await Promise.all([
+      this.#look('inet', wholeOf.inet),
+      this.#look('inet6', wholeOf.inet6),
+    ]);
+    const both = (command: string) => ({ inet: inet(command), inet6: inet6(command) });
+    // ip leaves out what it was asked to filter by.
+    const owned = (line: string) => `${line} proto ${ownProtocol.number}`;
+    return {
+      links: inet('link show'),
+      addresses: [...inet('address show'), ...inet6('address show')],
+      routes: {
+        inet: [...inet(routesOf), ...inet(ownRoutesOf).map(owned)],
+        inet6: [...inet6(routesOf), ...inet6(ownRoutesOf).map(owned)],
+      },
+      rules: both(rulesOf),
+      proxyNeighbours: both(proxiesOf),
+    };
+  }
+
+  async #readRules(): Promise<void> {
+    this.#mirror.rulesAreOld = false;
+    for (const family of families)
+      this.#mirror.takeRules(family, (await this.#look(family, [rulesOf]))(rulesOf));
+  }
+
+  async #readProxyNeighbours(): Promise<void> {
+    const [inet, inet6] = await Promise.all(families.map(family => this.#look(family, [proxiesOf])));
+    this.#mirror.takeProxyNeighbours({ inet: inet?.(proxiesOf) ?? [], inet6: inet6?.(proxiesOf) ?? [] });
+  }
+
+  async #readForwarding(): Promise<Set<string>> {
+    const look = await this.#look('inet', [forwardingOf, proxiesOf]);
+    const inet6 = await this.#look('inet6', [proxiesOf]);
+    this.#mirror.takeProxyNeighbours({ inet: look(proxiesOf), inet6: inet6(proxiesOf) });
+    return new Set(look(forwardingOf).flatMap(line => parseForwarding(line) ?? []));
   }
 
   /** Asks anew where the table changed under the dump: half a table must not be taken for the whole. */
@@ -122,12 +321,30 @@ export class Kernel {
       const answers = await this.#batches[family].ask(commands);
       const failed = answers.find(({ error }) => error !== undefined && !isNoSuchFamily(error));
       if (failed === undefined) return command => answers[commands.indexOf(command)]?.lines ?? [];
-      if (attempt === lookAttempts) throw new IpError(`the kernel's routes cannot be read: ${failed.error}`);
+      if (attempt === readAttempts) throw new IpError(`the kernel's routes cannot be read: ${failed.error}`);
     }
   }
 }
 
-const lookAttempts = 4;
+/** Names of interfaces that may be remembered before the processes are started anew. */
+const mostNames = 50_000;
+
+/**
+ * Steps that may be handed to the kernel together, in their order. A step is in a later wave than those that it needs, and
+ * never before a step of an earlier stage.
+ */
+function wavesOf(steps: readonly Step[]): Step[][] {
+  const waves: Step[][] = [];
+  const stages = [...new Set(steps.map(({ stage }) => stage))].sort((a, b) => a - b);
+  for (const stage of stages) {
+    const ofStage = steps.filter(step => step.stage === stage);
+    const last = new Set(waves.at(-1));
+    if (waves.length === 0 || ofStage.some(({ needs }) => needs.some(needed => last.has(needed))))
+      waves.push(ofStage);
+    else waves.at(-1)?.push(...ofStage);
+  }
+  return waves;
+}
 
 /** A kernel without IPv6 has no IPv6 routes. */
 function isNoSuchFamily(error: string): boolean {

@@ -44,6 +44,10 @@ export class FakeKernel implements Kernel {
     };
   }
 
+  survey(): Promise<Observed> {
+    return this.observe();
+  }
+
   async apply(steps: readonly Step[]): Promise<{ step: Step; error?: string; skipped?: boolean }[]> {
     const failed = new Set<Step>();
     return [...steps]

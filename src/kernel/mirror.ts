@@ -1,0 +1,230 @@
+import type { Address, Interface, Observed, ProxyNeighbour, Rule } from '../core/observed.ts';
+import { type Family, type Prefix, parsePrefix } from '../core/prefix.ts';
+import { identityOf, isOwn, parseRoute, type Route } from '../core/route.ts';
+import { parseAddress, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
+import { type Position, RouteTable } from './route-table.ts';
+
+/*
+ * INVARIANTS
+ * 1. What a line of the monitor does not tell for certain makes a doubt, and a doubt has the whole of the tables read.
+ * 2. A line that was heard twice, or that a reading had already, changes nothing.
+ * 3. What is handed out is never changed afterwards.
+ */
+
+/** What `ip` printed of the whole of the kernel's tables, a line each. */
+export interface Reading {
+  links: readonly string[];
+  addresses: readonly string[];
+  routes: Readonly<Record<Family, readonly string[]>>;
+  rules: Readonly<Record<Family, readonly string[]>>;
+  proxyNeighbours: Readonly<Record<Family, readonly string[]>>;
+}
+
+const families = ['inet', 'inet6'] as const;
+
+/** The kernel's tables as they were read, kept up by what `ip monitor` has said since. */
+export class Mirror {
+  /** Another number is another state of the kernel, as far as it matters here. */
+  version = 0;
+  /** Why the tables must be read, if so. */
+  doubt: string | undefined = 'nothing was read yet';
+  /** The rules must be asked for: the monitor does not say which of two alike went. */
+  rulesAreOld = false;
+  readonly #onLink: (face: Interface) => void;
+  #interfaces = new Map<number, Interface>();
+  readonly #groups = new Map<number, string>();
+  #addresses = new Map<string, Address>();
+  #tables: Record<Family, RouteTable> = { inet: new RouteTable('inet'), inet6: new RouteTable('inet6') };
+  readonly #rules: Record<Family, readonly Rule[]> = { inet: [], inet6: [] };
+  #proxyNeighbours: readonly ProxyNeighbour[] = [];
+  /** Routes that go behind all of their metric, by identity. */
+  #expected: ReadonlySet<string> = new Set();
+  #interfaceList: Interface[] | undefined;
+  #addressList: Address[] | undefined;
+
+  /** `onLink`: told of every interface that is read or heard of. */
+  constructor(onLink: (face: Interface) => void) {
+    this.#onLink = onLink;
+  }
+
+  /** The whole of the tables, as they were read just now. */
+  take(reading: Reading): void {
+    this.#interfaces = new Map();
+    this.#groups.clear();
+    this.#addresses = new Map();
+    this.#tables = { inet: new RouteTable('inet'), inet6: new RouteTable('inet6') };
+    for (const line of reading.links) this.#hearLink(line, false);
+    for (const line of reading.addresses) this.#hearAddress(line, false);
+    for (const family of families) {
+      for (const line of reading.routes[family]) this.#tables[family].add(line, 'last');
+      this.takeRules(family, reading.rules[family]);
+    }
+    this.takeProxyNeighbours(reading.proxyNeighbours);
+    this.#interfaceList = undefined;
+    this.#addressList = undefined;
+    this.version++;
+    this.doubt = undefined;
+  }
+
+  /** The rules of a family, as they were read just now. */
+  takeRules(family: Family, lines: readonly string[]): void {
+    this.#rules[family] = lines.flatMap(line => parseRule(line, family) ?? []);
+  }
+
+  /** The proxy neighbours, as they were read just now: the monitor says nothing of them. */
+  takeProxyNeighbours(lines: Reading['proxyNeighbours']): void {
+    this.#proxyNeighbours = families.flatMap(family =>
+      lines[family].flatMap(line => parseProxyNeighbour(line, family) ?? []),
+    );
+  }
+
+  /** These routes are about to be appended: where each stands among others of its metric is known. */
+  expectLast(routes: readonly Route[]): void {
+    this.#expected = new Set(routes.map(identityOf));
+  }
+
+  /** One line of `ip -o monitor label link address route rule nexthop`. */
+  hear(line: string): void {
+    const [, label, deletedWord, text = ''] = /^\[(\w+)\](Deleted )?(.*)$/.exec(line) ?? [];
+    const deleted = deletedWord !== undefined;
+    if (label === 'ROUTE') this.#hearRoute(text, deleted);
+    else if (label === 'LINK') this.#hearLink(text, deleted);
+    else if (label === 'ADDR') this.#hearAddress(text, deleted);
+    else if (label === 'RULE') {
+      this.rulesAreOld = true;
+      this.version++;
+    } else if (label === 'NEXTHOP') {
+      if (families.some(family => this.#tables[family].usesNexthopObjects))
+        this.suspect('a nexthop object changed');
+    } else if (/No buffer space|netlink receive error/.test(line)) this.suspect('lines were lost');
+  }
+
+  /** Something may be otherwise than it is known. */
+  suspect(doubt: string): void {
+    this.doubt ??= doubt;
+    this.version++;
+  }
+
+  /** What is known, as far as it matters to these destinations: of foreign routes only the defaults, and those that cover one. */
+  observed(destinations: Iterable<Prefix>): Observed {
+    this.#interfaceList ??= [...this.#interfaces.values()];
+    this.#addressList ??= [...this.#addresses.values()];
+    const tables = families.map(family => this.#tables[family]);
+    const routes = new Set<Route>(tables.flatMap(table => table.defaults));
+    for (const prefix of [...destinations, ...gatewaysOf([...routes])])
+      for (const route of this.#tables[prefix.family].covering(prefix)) routes.add(route);
+    for (const table of tables) for (const route of table.own) routes.add(route);
+    return {
+      interfaces: this.#interfaceList,
+      addresses: this.#addressList,
+      routes: [...routes],
+      rules: families.flatMap(family => this.#rules[family]),
+      proxyNeighbours: [...this.#proxyNeighbours],
+    };
+  }
+
+  /** A device that is up, the loopback device if it is, and its group (ip-link(8)). */
+  get deviceUp(): { name: string; group: string } | undefined {
+    let found: { name: string; group: string } | undefined;
+    for (const { ifindex, name, up } of this.#interfaces.values()) {
+      const group = this.#groups.get(ifindex);
+      if (!up || group === undefined) continue;
+      found ??= { name, group };
+      if (name === 'lo') return { name, group };
+    }
+    return found;
+  }
+
+  #hearLink(text: string, deleted: boolean): void {
+    const face = parseInterface(text);
+    const group = / group (\S+)/.exec(text)?.[1];
+    // Without a group it is a bridge's word about its port, which is deleted when it leaves the bridge.
+    if (face === undefined || group === undefined) return;
+    const known = this.#interfaces.get(face.ifindex);
+    if (deleted) {
+      if (known === undefined) return;
+      this.#interfaces.delete(face.ifindex);
+      this.#groups.delete(face.ifindex);
+      this.#forgetAddressesOf(known.name);
+      this.#forgetRoutesThrough(known.name, families);
+      this.#changed('interfaces');
+      return;
+    }
+    this.#onLink(face);
+    this.#groups.set(face.ifindex, group);
+    if (known?.name === face.name && known.up === face.up) return;
+    this.#interfaces.set(face.ifindex, face);
+    this.#changed('interfaces');
+    if (known !== undefined && known.name !== face.name) this.suspect(`${known.name} is ${face.name} now`);
+    // The IPv4 routes that an interface takes with it are not announced, those of IPv6 only if the sysctl says so.
+    if (known?.up === true && !face.up) this.#forgetRoutesThrough(face.name, families);
+    if (known !== undefined && face.name === 'lo') this.suspect('the loopback device changed');
+  }
+
+  #hearAddress(text: string, deleted: boolean): void {
+    const address = parseAddress(text);
+    if (address === undefined) return;
+    const { dev, family } = address;
+    const key = [dev, family, address.address, address.length, address.peer].join(' ');
+    if (this.#addresses.has(key) !== deleted) return;
+    if (deleted) this.#addresses.delete(key);
+    else this.#addresses.set(key, address);
+    this.#changed('addresses');
+    if (!deleted) return;
+    const others = [...this.#addresses.values()].filter(other => other.family === family);
+    // fib_sync_down_addr() takes IPv4 routes away; rt6_remove_prefsrc() changes those of IPv6.
+    if (!others.some(other => other.address === address.address)) {
+      const outcome = this.#tables[family].forget(`src ${address.address}`);
+      if (outcome === 'doubt' || (outcome && family === 'inet6'))
+        this.suspect(`${address.address} is no longer here`);
+    }
+    // fib_disable_ip(): with its last IPv4 address a device loses all routes.
+    if (family === 'inet' && !others.some(other => other.dev === dev))
+      this.#forgetRoutesThrough(dev, ['inet']);
+  }
+
+  #hearRoute(text: string, deleted: boolean): void {
+    if (/^(local|broadcast|multicast|anycast) | table local /.test(text)) return;
+    // The kernel gives every IPv6 route a preference, and no IPv4 route one.
+    const family = / pref (low|medium|high|\d+)( |$)/.test(text) ? 'inet6' : 'inet';
+    const table = this.#tables[family];
+    const outcome = deleted ? table.delete(text) : table.add(text, this.#positionOf(text, family));
+    if (outcome === 'doubt') this.suspect(`what became of the routes beside ${text.trim()}`);
+    else if (outcome) this.#changed('routes');
+  }
+
+  /** Where a route stands of which there may be others of its metric. */
+  #positionOf(text: string, family: Family): Position {
+    if (family === 'inet6') return 'alone';
+    const protocol = / proto (\S+)/.exec(text)?.[1] ?? '';
+    if (isOwn({ protocol })) return 'first';
+    if (this.#expected.size === 0) return 'alone';
+    const route = parseRoute(text, family);
+    return route !== undefined && this.#expected.has(identityOf(route)) ? 'last' : 'alone';
+  }
+
+  #forgetAddressesOf(dev: string): void {
+    for (const [key, address] of this.#addresses) if (address.dev === dev) this.#addresses.delete(key);
+    this.#changed('addresses');
+  }
+
+  #forgetRoutesThrough(dev: string, of: readonly Family[]): void {
+    for (const family of of) {
+      const outcome = this.#tables[family].forget(`dev ${dev}`);
+      if (outcome === 'doubt') this.suspect(`what is left of the routes through ${dev}`);
+      else if (outcome) this.#changed('routes');
+    }
+  }
+
+  #changed(what: 'routes' | 'interfaces' | 'addresses'): void {
+    this.version++;
+    if (what === 'interfaces') this.#interfaceList = undefined;
+    if (what === 'addresses') this.#addressList = undefined;
+  }
+}
+
+function gatewaysOf(routes: readonly Route[]): Prefix[] {
+  return routes.flatMap(({ nexthops }) =>
+    nexthops.flatMap(({ via }) => (via === undefined ? [] : (parsePrefix(via) ?? []))),
+  );
+}

@@ -1,0 +1,211 @@
+import { type Family, formatPrefix, type Prefix, parseDestination } from '../core/prefix.ts';
+import { identityOf, isOwn, parseRoute, type Route } from '../core/route.ts';
+
+/*
+ * INVARIANTS
+ * 1. A route is read when somebody asks for it: a table may have a hundred thousand that nobody ever asks for.
+ * 2. Routes to one destination stand in the kernel's order: the higher TOS, the lower metric, then as they were added.
+ */
+
+/** Where a new route stands among those of its destination, TOS and metric. `alone`: there may be none. */
+export type Position = 'first' | 'last' | 'alone';
+
+/** The routes of one family that matter: the main table, and ours in any table. */
+export class RouteTable {
+  readonly #family: Family;
+  readonly #byDestination = new Map<string, Entry[]>();
+  /** The entries that name a device or a preferred source, by `dev ppp0` and `src 10.0.0.1`. */
+  readonly #byMention = new Map<string, Set<Entry>>();
+  readonly #own = new Set<Entry>();
+  #nexthopUsers = 0;
+  /** How many entries there are of each prefix length. */
+  readonly #lengths = new Map<number, number>();
+
+  constructor(family: Family) {
+    this.#family = family;
+  }
+
+  /**
+   * A route was added.
+   * @returns true if the table is another now; 'doubt' where the line does not tell what became of another route of the
+   * same destination, TOS and metric: it may stand beside it or have replaced it.
+   */
+  add(line: string, position: Position): boolean | 'doubt' {
+    const entry = this.#entryOf(line);
+    if (entry === undefined) return false;
+    const peers = this.#peersOf(entry);
+    if (peers.some(peer => peer.isSameAs(entry))) return false;
+    if (peers.length > 0 && position === 'alone') return 'doubt';
+    this.#insert(entry, position);
+    return true;
+  }
+
+  /** A route was deleted. @returns true if the table is another now; 'doubt' where it may have been a part of another. */
+  delete(line: string): boolean | 'doubt' {
+    const entry = this.#entryOf(line);
+    if (entry === undefined) return false;
+    const peers = this.#peersOf(entry);
+    const found = peers.find(peer => peer.isSameAs(entry));
+    if (found !== undefined) this.#remove(found);
+    else if (peers.length > 0) return 'doubt';
+    return found !== undefined;
+  }
+
+  /**
+   * Routes that name a device or a preferred source went away without a word.
+   * @returns true if there were any; 'doubt' where one has other nexthops too, which stay.
+   */
+  forget(mention: `dev ${string}` | `src ${string}`): boolean | 'doubt' {
+    const entries = [...(this.#byMention.get(mention) ?? [])];
+    if (entries.some(({ usesNexthopObject, text }) => usesNexthopObject || /\bnexthop /.test(text)))
+      return 'doubt';
+    for (const entry of entries) this.#remove(entry);
+    return entries.length > 0;
+  }
+
+  /** Does any route use a nexthop object (ip-nexthop(8)), whose end takes the route away without a word? */
+  get usesNexthopObjects(): boolean {
+    return this.#nexthopUsers > 0;
+  }
+
+  get own(): Route[] {
+    return routesOf(this.#own);
+  }
+
+  /** The main table's routes to everywhere, in their order. */
+  get defaults(): Route[] {
+    return routesOf(this.#at('default')).filter(({ table }) => table === 'main');
+  }
+
+  /** Every route to a prefix that covers all of the given one. */
+  covering(inner: Prefix): Route[] {
+    const found: Route[] = [];
+    for (const length of this.#lengths.keys()) {
+      if (length > inner.length) continue;
+      found.push(...routesOf(this.#at(formatPrefix({ ...inner, length }))));
+    }
+    return found;
+  }
+
+  #at(destination: string): readonly Entry[] {
+    return this.#byDestination.get(destination) ?? [];
+  }
+
+  #entryOf(line: string): Entry | undefined {
+    const entry = Entry.of(line, this.#family);
+    return entry !== undefined && (entry.table === 'main' || entry.isOwn) ? entry : undefined;
+  }
+
+  #peersOf({ destination, table, tos, metric }: Entry): Entry[] {
+    return this.#at(destination).filter(
+      peer => peer.table === table && peer.tos === tos && peer.metric === metric,
+    );
+  }
+
+  #insert(entry: Entry, position: Position): void {
+    const others = this.#byDestination.get(entry.destination) ?? [];
+    const isBehind = (other: Entry) => {
+      const order = entry.tos - other.tos || other.metric - entry.metric;
+      return position === 'first' ? order >= 0 : order > 0;
+    };
+    const at = others.findIndex(isBehind);
+    others.splice(at < 0 ? others.length : at, 0, entry);
+    this.#byDestination.set(entry.destination, others);
+    for (const mention of entry.mentions) {
+      const mentioning = this.#byMention.get(mention) ?? new Set();
+      this.#byMention.set(mention, mentioning.add(entry));
+    }
+    if (entry.isOwn) this.#own.add(entry);
+    if (entry.usesNexthopObject) this.#nexthopUsers++;
+    this.#lengths.set(entry.length, (this.#lengths.get(entry.length) ?? 0) + 1);
+  }
+
+  #remove(entry: Entry): void {
+    const others = this.#at(entry.destination).filter(other => other !== entry);
+    if (others.length > 0) this.#byDestination.set(entry.destination, others);
+    else this.#byDestination.delete(entry.destination);
+    for (const mention of entry.mentions) {
+      const mentioning = this.#byMention.get(mention);
+      mentioning?.delete(entry);
+      if (mentioning?.size === 0) this.#byMention.delete(mention);
+    }
+    this.#own.delete(entry);
+    if (entry.usesNexthopObject) this.#nexthopUsers--;
+    const left = (this.#lengths.get(entry.length) ?? 0) - 1;
+    if (left > 0) this.#lengths.set(entry.length, left);
+    else this.#lengths.delete(entry.length);
+  }
+}
+
+/** A line of `ip -o route show`, and as much of it as its place in the table needs. */
+class Entry {
+  readonly text: string;
+  readonly destination: string;
+  readonly length: number;
+  table = 'main';
+  tos = 0;
+  metric = 0;
+  isOwn = false;
+  usesNexthopObject = false;
+  /** The devices and the preferred source that it names. */
+  readonly mentions: string[] = [];
+  readonly #family: Family;
+  #route: Route | undefined;
+
+  /** undefined where the line is no route. */
+  static of(line: string, family: Family): Entry | undefined {
+    const words = line.split(/[ \t\\]+/);
+    const at = types.has(words[0] ?? '') ? 1 : 0;
+    const word = words[at] ?? '';
+    // Most lines of a big table are never looked at again. Only IPv6 has more than one spelling.
+    const isPlain = family === 'inet' && /^\d+\.\d+\.\d+\.\d+(\/[1-9]\d?)?$/.test(word);
+    const prefix = isPlain ? undefined : parseDestination(word, family);
+    if (!isPlain && prefix === undefined) return undefined;
+    const entry = new Entry(line, family, prefix === undefined ? word : formatPrefix(prefix));
+    entry.#readWords(words, at + 1);
+    return entry;
+  }
+
+  private constructor(text: string, family: Family, destination: string) {
+    this.text = text;
+    this.#family = family;
+    this.destination = destination;
+    const length = destination.split('/')[1] ?? (family === 'inet' ? 32 : 128);
+    this.length = destination === 'default' ? 0 : Number(length);
+  }
+
+  /** undefined where it cannot be read after all: then it is not there for anybody. */
+  get route(): Route | undefined {
+    this.#route ??= parseRoute(this.text, this.#family);
+    return this.#route;
+  }
+
+  isSameAs(other: Entry): boolean {
+    if (this.text === other.text) return true;
+    const { route } = this;
+    return route !== undefined && other.route !== undefined && identityOf(route) === identityOf(other.route);
+  }
+
+  #readWords(words: readonly string[], from: number): void {
+    for (let at = from; at < words.length; at++) {
+      const word = words[at] ?? '';
+      if (!telling.has(word)) continue;
+      const value = words[++at] ?? '';
+      if (word === 'table') this.table = value;
+      else if (word === 'tos') this.tos = Number(value);
+      else if (word === 'metric') this.metric = Number(value);
+      else if (word === 'proto') this.isOwn = isOwn({ protocol: value });
+      else if (word === 'nhid') this.usesNexthopObject = true;
+      else this.mentions.push(`${word} ${value}`);
+    }
+  }
+}
+
+const types = new Set(
+  'unicast local broadcast multicast anycast throw unreachable prohibit blackhole nat'.split(' '),
+);
+const telling = new Set(['table', 'tos', 'metric', 'proto', 'dev', 'src', 'nhid']);
+
+function routesOf(entries: Iterable<Entry>): Route[] {
+  return [...entries].flatMap(({ route }) => route ?? []);
+}
