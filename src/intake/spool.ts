@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, readdirSync } from 'node:fs';
 import { lstat, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { watch } from 'chokidar';
@@ -51,7 +51,7 @@ export class Spool {
   /** The events that wait, oldest first. A file that is no event is put into `rejected/`. */
   async read(): Promise<SpooledEvent[]> {
     const events: SpooledEvent[] = [];
-    for (const name of await this.#numbers()) {
+    for (const name of this.#numbers()) {
       const path = join(this.#directory, name);
       try {
         const bytes = this.#stuck.has(path) ? undefined : await readSmallFile(path);
@@ -98,9 +98,12 @@ export class Spool {
     return () => watcher.close();
   }
 
-  async #numbers(): Promise<string[]> {
+  /** Asked before every event, and nearly always empty: another thread would take longer. */
+  #numbers(): string[] {
     try {
-      return (await readdir(this.#directory)).filter(name => /^\d{10}$/.test(name)).sort();
+      return readdirSync(this.#directory)
+        .filter(name => /^\d{10}$/.test(name))
+        .sort();
     } catch (error) {
       if (isMissing(error)) return [];
       this.#onRejected(`the spool cannot be read: ${reasonOf(error)}`);

@@ -186,7 +186,7 @@ export class Mirror {
   #hearRoute(text: string, deleted: boolean): void {
     if (/^(local|broadcast|multicast|anycast) | table local /.test(text)) return;
     // The kernel gives every IPv6 route a preference, and no IPv4 route one.
-    const family = / pref (low|medium|high|\d+)( |$)/.test(text) ? 'inet6' : 'inet';
+    const family = / pref (low|medium|high|\d+)\b/.test(text) ? 'inet6' : 'inet';
     const table = this.#tables[family];
     const outcome = deleted ? table.delete(text) : table.add(text, this.#positionOf(text, family));
     if (outcome === 'doubt') this.suspect(`what became of the routes beside ${text.trim()}`);

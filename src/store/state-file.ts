@@ -1,7 +1,18 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
-import { link, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fsync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { readdir, readFile, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import * as v from 'valibot';
 import { isMissing, reasonOf } from '../core/reason.ts';
 import { emptyState, type State, StateSchema, savedRoute, schemaNumber } from '../core/state.ts';
@@ -36,6 +47,7 @@ export class StateFile {
    */
   async load(bootId: string): Promise<LoadedState> {
     const notices: LoadedState['notices'] = [];
+    await this.#clearTemporary();
     for (const path of [this.#path, this.#previous]) {
       const read = await readState(path, bootId);
       if (read === 'missing') continue;
@@ -62,44 +74,62 @@ export class StateFile {
 
   /**
    * Writes the state so that it survives the next moment's crash: temporary file, fsync, the generation before kept,
-   * rename, fsync of the directory.
+   * rename, fsync of the directory. Only for the disk is anything waited for: what the file system has in memory takes
+   * less time than to ask another thread for it.
    * @throws StateError
    */
   async save(state: State): Promise<void> {
-    const temporary = join(this.#directory, `.state.json.${process.pid}.${randomUUID().slice(0, 8)}`);
+    const temporary = join(this.#directory, `${temporaryPrefix}${process.pid}`);
     try {
-      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-      const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
-      try {
-        await file.writeFile(`${JSON.stringify({ ...state, checksum: checksumOf(state) }, undefined, 2)}\n`);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await this.#keepPrevious();
-      await rename(temporary, this.#path);
-      const directory = await open(this.#directory, constants.O_RDONLY | constants.O_DIRECTORY);
-      try {
-        await directory.sync();
-      } finally {
-        await directory.close();
-      }
+      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+      const text = `${JSON.stringify({ ...state, checksum: checksumOf(state) }, undefined, 2)}\n`;
+      const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_RDONLY, O_DIRECTORY } = constants;
+      await withOpen(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, async file => {
+        writeFileSync(file, text);
+        await sync(file);
+      });
+      this.#keepPrevious();
+      renameSync(temporary, this.#path);
+      await withOpen(this.#directory, O_RDONLY | O_DIRECTORY, sync);
     } catch (cause) {
-      await unlink(temporary).catch(() => undefined);
+      rmSync(temporary, { force: true });
       throw new StateError(`the state cannot be written to ${this.#path}: ${reasonOf(cause)}`, { cause });
     }
   }
 
-  async #keepPrevious(): Promise<void> {
+  #keepPrevious(): void {
     const next = `${this.#previous}.next`;
-    await unlink(next).catch(ignoreMissing);
+    rmSync(next, { force: true });
     try {
-      await link(this.#path, next);
+      linkSync(this.#path, next);
     } catch (error) {
-      ignoreMissing(error);
-      return;
+      if (isMissing(error)) return;
+      throw error;
     }
-    await rename(next, this.#previous);
+    renameSync(next, this.#previous);
+  }
+
+  /** What a daemon that was killed was about to write. */
+  async #clearTemporary(): Promise<void> {
+    const names = await readdir(this.#directory).catch((): string[] => []);
+    const left = names.filter(name => name.startsWith(temporaryPrefix));
+    await Promise.all(left.map(name => unlink(join(this.#directory, name)).catch(() => undefined)));
+  }
+}
+
+const temporaryPrefix = '.state.json.';
+const sync = promisify(fsync);
+
+async function withOpen(
+  path: string,
+  flags: number,
+  use: (descriptor: number) => Promise<void>,
+): Promise<void> {
+  const descriptor = openSync(path, flags, 0o600);
+  try {
+    await use(descriptor);
+  } finally {
+    closeSync(descriptor);
   }
 }
 
@@ -146,8 +176,4 @@ function isDamaged(parsed: unknown, bootId: string): boolean {
 
 function checksumOf(state: object): string {
   return createHash('sha256').update(JSON.stringify(state)).digest('hex');
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!isMissing(error)) throw error;
 }
