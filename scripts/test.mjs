@@ -34,9 +34,11 @@ const tiers = {
     timeout: 600,
   },
   systemd: {
-    paths: ['vm/systemd.test.ts', 'vm/sandbox.test.ts'],
+    paths: ['systemd', 'sandbox', 'health', 'idle'].map(name => `vm/${name}.test.ts`),
     needsRoot: true,
     says: 'real systemd in a container',
+    // Most of them wait most of the time.
+    jobs: 4,
   },
   pppd: { paths: ['vm/pppd.test.ts'], needsRoot: true, says: 'real pppd in User-Mode Linux' },
 };

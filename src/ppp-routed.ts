@@ -20,6 +20,8 @@ import { StateFile } from './store/state-file.ts';
 import { activatedSockets } from './systemd/activation.ts';
 import { createJournal } from './systemd/journal.ts';
 import { createNotify } from './systemd/notify.ts';
+import { askForTime } from './systemd/slow-start.ts';
+import { keepWatchdogFed, watchdogTime } from './systemd/watchdog.ts';
 import { version } from './version.ts';
 
 new Command('ppp-routed')
@@ -129,7 +131,7 @@ let stopping = false;
 async function stop(signal: string): Promise<void> {
   if (stopping) return;
   stopping = true;
-  notify('STOPPING=1');
+  notify('STOPPING=1', 'STATUS=stopping: routes stay as they are');
   journal.notice(
     `stopping on ${signal}; routes stay as they are (ppp-routectl restore puts the uplink back)`,
   );
@@ -147,6 +149,8 @@ function placeOf(name: 'hook' | 'control', mode: number): Place {
 }
 
 async function main(): Promise<void> {
+  notify('STATUS=starting: nothing has been looked at yet');
+  const enoughTime = askForTime(notify);
   await mkdir(directories.runtime, { recursive: true, mode: 0o750 });
   await spool.prepare();
   kernel.listen();
@@ -159,7 +163,9 @@ async function main(): Promise<void> {
   watchConfiguration(directories.configuration, () => void reload());
   // What was spooled between the first look and the watch.
   await queue.drain();
+  enoughTime();
   notify('READY=1', `STATUS=${daemon.snapshot().status}`);
+  keepWatchdogFed(watchdogTime(environment, process.pid), { notify, look: () => daemon.reconcile() });
   journal.notice(`ready: ${daemon.snapshot().status}`);
 }
 

@@ -65,7 +65,8 @@ async function fillShare({ share, script }: { share: string; script: string }): 
   await mkdir(join(share, 'project'));
   for (const part of ['dist', 'hooks', 'systemd', 'scripts', 'package.json'])
     await cp(join(project, part), join(share, 'project', part), { recursive: true });
-  for (const name of ['common.sh', 'probe.pl']) await cp(join(here, 'guest', name), join(share, name));
+  for (const name of ['common.sh', 'probe.pl', 'hang.mjs'])
+    await cp(join(here, 'guest', name), join(share, name));
   // Last: the guest's unit looks for this one.
   await writeFile(join(share, 'guest.sh'), await readFile(join(here, 'guest', script)));
 }

@@ -47,7 +47,11 @@ add_link() {
   ip link set "$1-far" up
   ip addr add "$2" peer "$3" dev "$1"
   ip link set "$1" up
+  # The kernel's own routes of IPv6 come a while later, and would make two tables differ.
+  until_true 2 has_multicast "$1"
 }
+
+has_multicast() { [ -n "$(ip -6 route show table local ff00::/8 dev "$1")" ]; }
 
 # quiet NAME…: no link-local addresses, which come up a while later and would make two tables differ.
 quiet() { for name in "$@"; do ip link set "$name" addrgenmode none; done; }
