@@ -57,7 +57,7 @@ const daemon = new Daemon({
 });
 const spool = new Spool({
   directory: join(directories.runtime, 'spool'),
-  onRejected: message => journal.warn(message),
+  onTrouble: message => journal.warn(message),
 });
 
 const pace = new Pace({

@@ -1,7 +1,6 @@
-import { constants, readdirSync } from 'node:fs';
+import { constants, type FSWatcher, readdirSync, watch } from 'node:fs';
 import { lstat, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { watch } from 'chokidar';
 import { decodeEvent, EventError, eventLimit, type LinkEvent } from '../core/event.ts';
 import { isMissing, reasonOf } from '../core/reason.ts';
 
@@ -13,7 +12,7 @@ export interface SpooledEvent {
 
 export interface SpoolOptions {
   directory: string;
-  onRejected(message: string): void;
+  onTrouble(message: string): void;
 }
 
 /**
@@ -22,15 +21,15 @@ export interface SpoolOptions {
  */
 export class Spool {
   readonly #directory: string;
-  readonly #onRejected: SpoolOptions['onRejected'];
+  readonly #onTrouble: SpoolOptions['onTrouble'];
   /** Ids of events that have been taken, and when, in milliseconds since the epoch; oldest first. */
   readonly #taken = new Map<string, number>();
   /** Files whose events have been taken, and that cannot be put away. */
   readonly #stuck = new Set<string>();
 
-  constructor({ directory, onRejected }: SpoolOptions) {
+  constructor({ directory, onTrouble }: SpoolOptions) {
     this.#directory = directory;
-    this.#onRejected = onRejected;
+    this.#onTrouble = onTrouble;
   }
 
   /**
@@ -74,7 +73,7 @@ export class Spool {
     } catch (error) {
       if (isMissing(error)) return;
       this.#stuck.add(path);
-      this.#onRejected(
+      this.#onTrouble(
         `${path} has been handled but cannot be put away: ${reasonOf(error)}; delete it before ppp-routed is started again`,
       );
     }
@@ -86,27 +85,40 @@ export class Spool {
     return this.#taken.has(id);
   }
 
-  /** Calls back when a file was added. Returns how to stop. */
-  watch(onChange: () => void): () => Promise<void> {
-    const watcher = watch(this.#directory, {
-      ignoreInitial: true,
-      depth: 0,
-      ignored: path => /(^|\/)(\.[^/]*|rejected)$/.test(path),
-    });
-    watcher.on('add', onChange);
-    watcher.on('error', () => undefined);
-    return () => watcher.close();
+  /** Calls back when an event may have been added. Returns how to stop. */
+  watch(onChange: () => void): () => void {
+    let timer: NodeJS.Timeout | undefined;
+    const lookNowAndThen = (error: Error) => {
+      if (timer !== undefined) return;
+      this.#onTrouble(
+        `${this.#directory} cannot be watched: ${reasonOf(error)}; it is looked at every ${pollInterval} ms`,
+      );
+      timer = setInterval(onChange, pollInterval);
+    };
+    let watcher: FSWatcher | undefined;
+    try {
+      // Not by a comparison of listings: numbers are used again, and a file of the same name may be another event.
+      watcher = watch(this.#directory, (_, name) => {
+        if (name === null || isNumber(name)) onChange();
+      });
+      watcher.on('error', lookNowAndThen);
+    } catch (error) {
+      // There is a limit to inotify instances, see inotify(7).
+      lookNowAndThen(error instanceof Error ? error : new Error(String(error)));
+    }
+    return () => {
+      watcher?.close();
+      clearInterval(timer);
+    };
   }
 
   /** Asked before every event, and nearly always empty: another thread would take longer. */
   #numbers(): string[] {
     try {
-      return readdirSync(this.#directory)
-        .filter(name => /^\d{10}$/.test(name))
-        .sort();
+      return readdirSync(this.#directory).filter(isNumber).sort();
     } catch (error) {
       if (isMissing(error)) return [];
-      this.#onRejected(`the spool cannot be read: ${reasonOf(error)}`);
+      this.#onTrouble(`the spool cannot be read: ${reasonOf(error)}`);
       return [];
     }
   }
@@ -145,17 +157,24 @@ export class Spool {
     try {
       await mkdir(rejected, { recursive: true, mode: 0o700 });
       await rename(path, join(rejected, name));
-      this.#onRejected(`${path} is no event (${reason}); it was moved to ${rejected}`);
+      this.#onTrouble(`${path} is no event (${reason}); it was moved to ${rejected}`);
     } catch (error) {
       // What can neither be read nor moved must not be read for ever.
       await unlink(path).catch(() => undefined);
-      this.#onRejected(`${path} is no event (${reason}) and could not be kept: ${reasonOf(error)}`);
+      this.#onTrouble(`${path} is no event (${reason}) and could not be kept: ${reasonOf(error)}`);
     }
   }
 }
 
 /** Milliseconds. A hook takes three seconds at most, and what it has given up waits in the backlog no longer than a start. */
 const abandonedAfter = 60_000;
+
+/** Where the kernel cannot tell of changes; milliseconds. */
+const pollInterval = 1000;
+
+function isNumber(name: string): boolean {
+  return /^\d{10}$/.test(name);
+}
 
 /** A plain file's bytes; never follows a link, never waits on a fifo. undefined if it is gone. */
 async function readSmallFile(path: string): Promise<Buffer | undefined> {

@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { decodeEvent, type LinkEvent } from '../../src/core/event.ts';
 import { Queue } from '../../src/intake/queue.ts';
@@ -24,6 +25,7 @@ class Intake {
     this.handled.push(event.ifindex ?? 0);
     return { ok: true as const, text: '' };
   };
+  #spool: Spool;
   queue: Queue;
 
   static async open(t: Test): Promise<Intake> {
@@ -36,18 +38,29 @@ class Intake {
 
   private constructor(directory: string) {
     this.directory = directory;
-    this.queue = this.#newQueue(this.#newSpool());
+    this.#spool = this.#newSpool();
+    this.queue = this.#newQueue();
   }
 
   /** The daemon ends and another one starts. */
   async restart(): Promise<void> {
-    const spool = this.#newSpool();
-    await spool.prepare();
-    this.queue = this.#newQueue(spool);
+    this.#spool = this.#newSpool();
+    await this.#spool.prepare();
+    this.queue = this.#newQueue();
   }
 
   spool(number: number, text: string): Promise<void> {
     return writeFile(join(this.directory, String(number).padStart(10, '0')), text);
+  }
+
+  /** Drains the spool whenever it changes. Returns how to stop. */
+  watch(): () => void {
+    return this.#spool.watch(() => void this.queue.drain());
+  }
+
+  async until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+    for (const started = performance.now(); !(await isSo()); await sleep(5))
+      if (performance.now() - started > 5000) throw new Error(`not so within 5 s: ${isSo}`);
   }
 
   async waiting(): Promise<string[]> {
@@ -55,12 +68,12 @@ class Intake {
   }
 
   #newSpool(): Spool {
-    return new Spool({ directory: this.directory, onRejected: message => this.said.push(message) });
+    return new Spool({ directory: this.directory, onTrouble: message => this.said.push(message) });
   }
 
-  #newQueue(spool: Spool): Queue {
+  #newQueue(): Queue {
     return new Queue({
-      spool,
+      spool: this.#spool,
       handle: event => this.handle(event),
       onWaiting: () => undefined,
       onTrouble: message => this.said.push(message),
@@ -115,9 +128,9 @@ t.test(
     await until(() => answers.size === 3);
     t.equal((await intake.waiting()).length, 3);
     answers.get(3)?.();
-    await until(async () => (await intake.waiting()).length === 2);
+    await intake.until(async () => (await intake.waiting()).length === 2);
     answers.get(2)?.();
-    await new Promise(resolve => setTimeout(resolve, 50));
+    await sleep(50);
     t.same(await intake.waiting(), ['0000000001', '0000000002'], 'the second waits for the first');
     answers.get(1)?.();
     await drained;
@@ -158,4 +171,29 @@ t.test('what is no event is put aside, whatever it is', async t => {
   t.same(intake.handled, [3]);
   t.same((await readdir(join(intake.directory, 'rejected'))).sort(), ['0000000001', '0000000002']);
   t.equal(intake.said.length, 2);
+});
+
+t.test(
+  'an event is seen when it comes, also at once, and also under a number that was used before',
+  async t => {
+    const intake = await Intake.open(t);
+    t.teardown(intake.watch());
+    for (let n = 1; n <= 20; n++) {
+      await intake.spool(1, textOf(n));
+      await intake.until(() => intake.handled.at(-1) === n);
+    }
+    t.equal(intake.handled.length, 20);
+    t.same(intake.said, []);
+  },
+);
+
+t.test('where the spool cannot be watched it is looked at by and by', async t => {
+  const intake = await Intake.open(t);
+  await rm(intake.directory, { recursive: true });
+  t.teardown(intake.watch());
+  t.match(intake.said, [/cannot be watched: ENOENT.*; it is looked at every 1000 ms/]);
+  await mkdir(intake.directory);
+  await intake.spool(1, textOf(1));
+  await intake.until(() => intake.handled.length === 1);
+  t.same(intake.handled, [1]);
 });

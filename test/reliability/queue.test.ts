@@ -4,13 +4,12 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
-import { type Lab, linesOf, scenario } from '../netns/lab.ts';
-import type { Started } from '../netns/namespace.ts';
+import { type Lab, scenario } from '../netns/lab.ts';
 import { countOf, sayFigures, seed } from './figure.ts';
 import { type Draw, drawing } from './random.ts';
+import { Service } from './service.ts';
 
 const hooks = join(import.meta.dirname, '../../hooks');
-const program = process.env.PPP_ROUTED_PROGRAM ?? join(import.meta.dirname, '../../dist/ppp-routed.js');
 
 const units = [0, 1, 2, 3, 4, 5, 6, 7];
 /** ppp0 and ppp1 take the default, ppp0 before ppp1; each brings a network. */
@@ -33,9 +32,9 @@ const total = units.length * (2 * ups - 1);
 const kills = Math.max(12, Math.ceil(total / 95));
 
 scenario('under socket activation', (lab, t) => playThrough(lab, t, 'activated'));
-scenario('without it, through the spool', (lab, t) => playThrough(lab, t, 'spool'));
+scenario('without it, through the spool', (lab, t) => playThrough(lab, t, 'alone'));
 
-async function playThrough(lab: Lab, t: Test, how: 'activated' | 'spool'): Promise<void> {
+async function playThrough(lab: Lab, t: Test, how: 'activated' | 'alone'): Promise<void> {
   await lab.machine({ profiles, daemon: false });
   await mkdir(join(lab.directory, 'run/spool'));
   for (const unit of units) await lab.connect(`ppp${unit}`);
@@ -54,7 +53,7 @@ async function playThrough(lab: Lab, t: Test, how: 'activated' | 'spool'): Promi
     const from = ((kill - 1) * total) / kills;
     const at = from + draw(total / kills);
     await lab.until(() => done() >= at, 120_000);
-    await service.suffer(kill % 12 === 6 ? 'hang' : kill % 3 === 0 ? 'SIGTERM' : 'SIGKILL', draw);
+    await befall(service, kill % 12 === 6 ? 'hang' : kill % 3 === 0 ? 'SIGTERM' : 'SIGKILL', draw);
   }
   await ended;
   await service.idle();
@@ -111,76 +110,20 @@ const allUp = `
   203.0.113.5 via 192.168.1.1 dev eth0 proto 173 src 192.168.1.10
 `;
 
-/** The daemon as a service, in the hands of a supervisor that is the test's. */
-class Service {
-  readonly #lab: Lab;
-  readonly #supervisor: Started;
-  #text = '';
-  #starts = 0;
-
-  constructor(lab: Lab, how: 'activated' | 'spool') {
-    this.#lab = lab;
-    const run = join(lab.directory, 'run');
-    const sockets = how === 'activated' ? [join(run, 'hook.sock'), join(run, 'control.sock')] : [];
-    const command = ['setpriv', '--pdeathsig', 'KILL', process.execPath, program];
-    const supervisor = join(import.meta.dirname, 'queue-systemd.pl');
-    this.#supervisor = lab.start(['perl', supervisor, ...sockets, '--', ...command], {
-      CONFIGURATION_DIRECTORY: join(lab.directory, 'etc'),
-      RUNTIME_DIRECTORY: run,
-      STATE_DIRECTORY: join(lab.directory, 'state'),
-    });
-    this.#supervisor.stdout.on('data', chunk => {
-      this.#text += chunk;
-    });
+/** Something happens to the daemon; resolves when it has been started again, or goes on. */
+async function befall(service: Service, what: 'SIGKILL' | 'SIGTERM' | 'hang', draw: Draw): Promise<void> {
+  if (what === 'hang') {
+    // Long enough for every link to have two hooks give up, with both connections left in the backlog.
+    service.signal('STOP');
+    await sleep(4500);
+    if (draw(2) === 0) return service.signal('CONT');
   }
-
-  get log(): string[] {
-    return linesOf(this.#text);
-  }
-
-  start(): void {
-    this.#starts++;
-    this.#supervisor.stdin.write('start\n');
-  }
-
-  /** Something happens to the daemon; resolves when it has been started again, or goes on. */
-  async suffer(what: 'SIGKILL' | 'SIGTERM' | 'hang', draw: Draw): Promise<void> {
-    if (what === 'hang') {
-      // Long enough for every link to have two hooks give up, with both connections left in the backlog.
-      this.#signal('STOP');
-      await sleep(4500);
-      if (draw(2) === 0) return this.#signal('CONT');
-    }
-    this.#signal(what === 'SIGTERM' ? 'TERM' : 'KILL');
-    await this.#lab.until(() => this.#count(/^service: ended/) === this.#starts, 60_000);
-    await sleep(draw(300));
-    this.start();
-    // Most of the time it lives to take some events; now and then it is killed before it is ready.
-    if (draw(6) > 0) await this.#ready();
-  }
-
-  /** Waits until it runs and has nothing more to do. */
-  async idle(): Promise<void> {
-    await this.#ready();
-    for (let length = -1; length !== this.#text.length; await sleep(300)) length = this.#text.length;
-  }
-
-  async #ready(): Promise<void> {
-    const ready = () => this.log.findLastIndex(line => line.startsWith('notice: ready: '));
-    const started = () => this.log.findLastIndex(line => line.startsWith('service: started '));
-    await this.#lab.until(
-      () => this.#count(/^service: started/) === this.#starts && ready() > started(),
-      60_000,
-    );
-  }
-
-  #signal(name: 'KILL' | 'TERM' | 'STOP' | 'CONT'): void {
-    this.#supervisor.stdin.write(`signal ${name}\n`);
-  }
-
-  #count(pattern: RegExp): number {
-    return this.log.filter(line => pattern.test(line)).length;
-  }
+  service.signal(what === 'SIGTERM' ? 'TERM' : 'KILL');
+  await service.ended();
+  await sleep(draw(300));
+  service.start();
+  // Most of the time it lives to take some events; now and then it is killed before it is ready.
+  if (draw(6) > 0) await service.ready();
 }
 
 interface HookEvent {

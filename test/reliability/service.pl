@@ -1,4 +1,4 @@
-# queue-systemd.pl [HOOK_SOCKET CONTROL_SOCKET] -- COMMAND…: systemd's part, one service. Starts COMMAND whenever it reads
+# service.pl [HOOK_SOCKET CONTROL_SOCKET] -- COMMAND…: systemd's part, one service. Starts COMMAND whenever it reads
 # "start", and ends it by a signal whenever it reads "signal NAME" (STOP and CONT end nothing). Listens on the sockets,
 # if there are any, and hands them to every COMMAND as sd_listen_fds(3) says: what comes while none runs waits in the
 # kernel. Perl because Node cannot listen without accepting.
@@ -18,6 +18,7 @@ for my $path (@paths) {
 }
 
 $| = 1;
+print "service: listening\n";
 my $pid;
 while (my $line = <STDIN>) {
     my ($order, $name) = split ' ', $line;
