@@ -4,8 +4,18 @@ import type { Result, Table } from './row.ts';
 import { event } from './rows/event.ts';
 import { flags, footprint } from './rows/footprint.ts';
 import { pair } from './rows/pair.ts';
+import { links, routes } from './rows/scale.ts';
+import { gap } from './rows/switch.ts';
 
-const rows: Record<string, () => Promise<Result>> = { pair, event, footprint, flags };
+const rows: Record<string, () => Promise<Result>> = {
+  pair,
+  event,
+  switch: gap,
+  links,
+  routes,
+  footprint,
+  flags,
+};
 
 const obstacle = findObstacle();
 if (obstacle) {

@@ -1,6 +1,7 @@
 // A machine for one contender: a network namespace of the real kernel with a table of its own, and a clock in it.
 import { mkdirSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -110,11 +111,46 @@ export class Machine {
     return { milliseconds: Number(microseconds) / 1000, said };
   }
 
-  /** What the hook says to the daemon; the link is matched by its ipparam. */
-  async event(name: 'ip-up' | 'ip-down', link = 'ppp0', ipparam = 'work'): Promise<string> {
-    const ifindex = (await this.run('cat', `/sys/class/net/${link}/ifindex`)).trim();
-    const ends = 'local=10.99.0.2\nremote=10.99.0.1';
-    return `version=1\nevent=${name}\ninterface=${link}\nifindex=${ifindex}\n${ends}\nipparam=${ipparam}\npid=4711\n\n`;
+  /** What the hook says to the daemon. */
+  async event(name: EventName, link = 'ppp0', ipparam = 'work'): Promise<string> {
+    const index = Number(await this.run('cat', `/sys/class/net/${link}/ifindex`));
+    return eventOf({ name, link, index, ipparam });
+  }
+
+  /** The index of every interface. */
+  async indexes(): Promise<Map<string, number>> {
+    const lines = (await this.run('ip', '-o', 'link')).split('\n');
+    return new Map(
+      lines.flatMap(line => {
+        const [, index, name = ''] = /^(\d+): ([^:@]+)/.exec(line) ?? [];
+        return index === undefined ? [] : [[name, Number(index)] as const];
+      }),
+    );
+  }
+
+  /** Commands of `ip`, by one process. */
+  async batch(commands: readonly string[]): Promise<void> {
+    const path = join(this.directory, 'batch');
+    await writeFile(path, `${commands.join('\n')}\n`);
+    await this.run('ip', '-batch', path);
+  }
+
+  /** Says these events to the daemon, many at a time, and waits for all the replies. None of them may be a complaint. */
+  async tell(events: readonly string[], atOnce = 200): Promise<void> {
+    const rest = [...events];
+    const tellOn = async () => {
+      for (let text = rest.shift(); text !== undefined; text = rest.shift()) {
+        const reply = await say(join(this.directory, 'run/hook.sock'), text);
+        if (!reply.startsWith('ok '))
+          throw new Error(`the daemon answered: ${reply}\n${this.log.slice(-2000)}`);
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, tellOn));
+  }
+
+  /** What the daemon says of itself. */
+  async status(): Promise<{ links: unknown[]; degraded: boolean; troubles: string[] }> {
+    return JSON.parse(await say(join(this.directory, 'run/control.sock'), '{"command":"status"}\n')).answer;
   }
 
   /** The variables that lead hooks and programs to this machine's directories. */
@@ -160,6 +196,38 @@ export class Machine {
     await this.namespace.close();
     await rm(this.directory, { recursive: true, force: true });
   }
+}
+
+export type EventName = 'ip-up' | 'ip-down';
+
+/** What the hook says to the daemon of a link that is matched by its ipparam. */
+export function eventOf(event: { name: EventName; link: string; index: number; ipparam: string }): string {
+  const { name, link, index, ipparam } = event;
+  const lines = [
+    'version=1',
+    `event=${name}`,
+    `interface=${link}`,
+    `ifindex=${index}`,
+    'local=10.99.0.2',
+    'remote=10.99.0.1',
+    `ipparam=${ipparam}`,
+    'pid=4711',
+  ];
+  return `${lines.join('\n')}\n\n`;
+}
+
+/** One connection to a Unix socket; what came back. */
+function say(path: string, text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path, allowHalfOpen: true }, () => socket.end(text));
+    let reply = '';
+    socket.setEncoding('utf8');
+    socket.on('data', chunk => {
+      reply += chunk;
+    });
+    socket.on('end', () => resolve(reply.trimEnd()));
+    socket.on('error', reject);
+  });
 }
 
 /** A network card with a cable in it; the far end is no machine. */

@@ -15,9 +15,17 @@ export interface Table {
   lines: readonly (readonly string[])[];
 }
 
+/** A line of the plot: milliseconds an event against how many there are. */
+export interface Series {
+  name: string;
+  axis: 'links' | 'routes';
+  points: { x: number; y: number }[];
+}
+
 export interface Result {
   findings: Finding[];
   tables: Table[];
+  series?: Series[];
 }
 
 /** At most this much. */

@@ -23,7 +23,7 @@ const told = {
   IPREMOTE: '10.99.0.1',
 };
 
-interface Contender {
+export interface Contender {
   name: string;
   machine: Machine;
   up(): Promise<number>;
@@ -117,7 +117,7 @@ export async function pair(rounds = 100): Promise<Result> {
   };
 }
 
-async function hooks(): Promise<Contender> {
+export async function hooks(): Promise<Contender> {
   const machine = await Machine.open();
   await machine.startDaemon(replaceProfile);
   return { name: 'ppp-routed', machine, ...callHooks(machine), routes: true };
@@ -147,7 +147,7 @@ function callHooks(machine: Machine): Pick<Contender, 'up' | 'down'> {
   };
 }
 
-async function wiki(): Promise<Contender> {
+export async function wiki(): Promise<Contender> {
   const machine = await Machine.open();
   return {
     name: "the wiki's script",
