@@ -127,16 +127,15 @@ export async function measureSeries(
 export async function manyLinks(count: number, ipparam: string): Promise<Machine> {
   const machine = await Machine.open();
   const names = Array.from({ length: count }, (_, i) => `ppp${i + 1}`);
-  await machine.batch(
-    names.flatMap((name, i) => {
-      const far = `10.${100 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`;
-      return [
-        `link add ${name} type dummy`,
-        `address add 10.99.0.2 peer ${far}/32 dev ${name}`,
-        `link set ${name} up`,
-      ];
-    }),
+  // Two ends of a cable are two links.
+  const cables = names.flatMap((name, i) =>
+    i % 2 === 0 ? [`link add ${name} type veth peer name ppp${i + 2}`] : [],
   );
+  const addresses = names.flatMap((name, i) => {
+    const far = `10.${100 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`;
+    return [`address add 10.99.0.2 peer ${far}/32 dev ${name}`, `link set ${name} up`];
+  });
+  await machine.batch([...cables, ...addresses]);
   await machine.startDaemon(profiles);
   const indexes = await machine.indexes();
   await machine.tell(
