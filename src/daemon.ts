@@ -10,7 +10,7 @@ import { reasonOf } from './core/reason.ts';
 import { type Rehearsal, rehearse } from './core/rehearsal.ts';
 import type { Snapshot } from './core/snapshot.ts';
 import { emptyState, type State } from './core/state.ts';
-import { eventLine, linkLine, vanishedLine } from './core/status.ts';
+import { eventLine, linkLine, linksLine, vanishedLine } from './core/status.ts';
 import { uplinkDefaults } from './core/uplink.ts';
 import type { FindServers, Kernel, Sentences, ServerAddresses, Store } from './rooms.ts';
 import { asksForForwarding, type Settlement, Settler } from './settle.ts';
@@ -263,10 +263,7 @@ export class Daemon {
       return { ok: false, code: 'SERVER', text: `no address for ${unresolved.join(', ')}` };
     }
     const told = outcome === 'down' || link === undefined ? this.#state.links : [link];
-    return {
-      ok: true,
-      text: told.map(one => linkLine(one, settlement.decision)).join('; ') || 'no link is up',
-    };
+    return { ok: true, text: linksLine(told, settlement.decision) };
   }
 
   /** Whatever is wrong may come right without a word: look again by and by. */

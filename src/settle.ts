@@ -1,10 +1,9 @@
-import { isDeepStrictEqual } from 'node:util';
 import { type Decision, decide } from './core/decide.ts';
 import { destinationsOf } from './core/destinations.ts';
 import type { Observed } from './core/observed.ts';
 import { type Step, sentenceOf, shellCommandOf } from './core/plan.ts';
 import { reasonOf } from './core/reason.ts';
-import type { State } from './core/state.ts';
+import { isSameState, type State } from './core/state.ts';
 import type { Kernel, Sentences, Store } from './rooms.ts';
 
 /** A step that the kernel would not take. */
@@ -85,11 +84,9 @@ export class Settler {
 
   /** Does the state on disk have every link and every saved default of this one? */
   #isOnDisk({ links, savedDefaults }: State): boolean {
-    const { links: known, savedDefaults: saved } = this.#durable;
-    return (
-      links.every(link => known.some(other => isDeepStrictEqual(other, link))) &&
-      savedDefaults.every(entry => saved.some(other => isDeepStrictEqual(other, entry)))
-    );
+    const known = new Set(this.#durable.links);
+    const saved = new Set(this.#durable.savedDefaults.map(({ route }) => route));
+    return links.every(link => known.has(link)) && savedDefaults.every(({ route }) => saved.has(route));
   }
 
   /** What the state on disk asks for, without the links that are gone: all that may be done while it cannot be written. */
@@ -105,7 +102,7 @@ export class Settler {
 
   /** The reason why it could not be saved. */
   async #save(state: State): Promise<string | undefined> {
-    if (isDeepStrictEqual(state, this.#durable)) return undefined;
+    if (isSameState(state, this.#durable)) return undefined;
     try {
       await this.#store.save(state);
       this.#durable = state;

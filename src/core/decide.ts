@@ -138,20 +138,19 @@ function leaks(demand: Demand, observed: Observed): string[] {
 
 /** A network behind a link that is also a LAN here: the machines on it go out of reach. */
 function overlaps(demand: Demand, observed: Observed): string[] {
+  const lans = observed.addresses.flatMap(lan => {
+    if (lan.peer !== undefined || demand.managedDevices.has(lan.dev)) return [];
+    const own = parsePrefix(`${lan.address}/${lan.length}`);
+    return own === undefined ? [] : [{ ...lan, own }];
+  });
   return demand.active.flatMap(({ link, profile }) =>
     profile.networks.flatMap(network => {
       const prefix = parsePrefix(network);
-      const lan = observed.addresses.find(({ dev, address, length, peer }) => {
-        const own =
-          peer === undefined && !demand.managedDevices.has(dev)
-            ? parsePrefix(`${address}/${length}`)
-            : undefined;
-        return (
+      const lan = lans.find(
+        ({ own }) =>
           prefix !== undefined &&
-          own !== undefined &&
-          (covers({ outer: own, inner: prefix }) || covers({ outer: prefix, inner: own }))
-        );
-      });
+          (covers({ outer: own, inner: prefix }) || covers({ outer: prefix, inner: own })),
+      );
       if (lan === undefined) return [];
       return [
         `network ${network} of profile ${profile.name} overlaps the LAN ${lan.address}/${lan.length} on ${lan.dev}: what is in both goes over ${link.interface} where ${network} is the longer prefix`,

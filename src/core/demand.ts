@@ -1,6 +1,6 @@
 import type { Link } from './link.ts';
 import { modes } from './modes/index.ts';
-import { isUp, type Observed } from './observed.ts';
+import { type Interface, isUp, type Observed } from './observed.ts';
 import { type OwnRoute, type OwnRule, ownMetric, ownRoute, ownTable, rulePriority } from './own-route.ts';
 import { type Family, formatPrefix, parsePrefix } from './prefix.ts';
 import type { Profile } from './profile.ts';
@@ -30,6 +30,17 @@ export const families = ['inet', 'inet6'] as const satisfies Family[];
 
 /** What the links ask for. The link of the highest priority has the default, then one that is up, then the newest. */
 export function demandOf(links: readonly Link[], observed: Observed): Demand {
+  // The same links are asked about before and after a change.
+  const known = demands.get(links);
+  if (known?.interfaces === observed.interfaces) return known.demand;
+  const demand = findDemand(links, observed);
+  demands.set(links, { interfaces: observed.interfaces, demand });
+  return demand;
+}
+
+const demands = new WeakMap<readonly Link[], { interfaces: readonly Interface[]; demand: Demand }>();
+
+function findDemand(links: readonly Link[], observed: Observed): Demand {
   const managed = links.flatMap(link =>
     link.profile === undefined ? [] : [{ link, profile: link.profile }],
   );
@@ -50,7 +61,7 @@ export function demandOf(links: readonly Link[], observed: Observed): Demand {
     managedDevices: new Set(
       managed.filter(({ link }) => link.lost !== true).map(({ link }) => link.interface),
     ),
-    routes: active.flatMap(candidate => [...networkRoutes(candidate), ...ipv6BlockRoutes(candidate)]),
+    routes: active.flatMap(routesBeside),
     rules: [],
     displaces: new Set(),
     carriers: new Map(),
@@ -109,8 +120,20 @@ function defaultRoutes({ link, profile, dark }: ActiveLink, family: Family): Own
   });
 }
 
-function networkRoutes({ link, profile, dark }: ActiveLink): OwnRoute[] {
-  if (dark) return [];
+/** The routes of a link beside the default. A link is never changed, only replaced: those of one that is up stay the same. */
+function routesBeside(candidate: ActiveLink): OwnRoute[] {
+  if (candidate.dark) return ipv6BlockRoutes(candidate);
+  let routes = besides.get(candidate.link);
+  if (routes === undefined) {
+    routes = [...networkRoutes(candidate), ...ipv6BlockRoutes(candidate)];
+    besides.set(candidate.link, routes);
+  }
+  return routes;
+}
+
+const besides = new WeakMap<Link, OwnRoute[]>();
+
+function networkRoutes({ link, profile }: ActiveLink): OwnRoute[] {
   const table = modes[profile['default-route']].table === 'own' ? ` table ${ownTable}` : '';
   return profile.networks.flatMap(network => {
     const prefix = parsePrefix(network);

@@ -1,5 +1,5 @@
 import type { Family } from './prefix.ts';
-import type { Route } from './route.ts';
+import { isOwn, type Route } from './route.ts';
 
 /** A network interface, from `ip link show`. */
 export interface Interface {
@@ -48,7 +48,27 @@ export interface Observed {
   forwarding?: Set<string>;
 }
 
-/** Can packets leave through this device, as far as the kernel is concerned? */
-export function isUp(observed: Observed, dev: string): boolean {
-  return observed.interfaces.some(face => face.name === dev && face.up);
+/** The routes that are not ours. */
+export function foreignRoutes({ routes }: Observed): readonly Route[] {
+  let foreign = foreignOf.get(routes);
+  if (foreign === undefined) {
+    foreign = routes.filter(route => !isOwn(route));
+    foreignOf.set(routes, foreign);
+  }
+  return foreign;
 }
+
+const foreignOf = new WeakMap<readonly Route[], readonly Route[]>();
+
+/** Can packets leave through this device, as far as the kernel is concerned? */
+export function isUp({ interfaces }: Observed, dev: string): boolean {
+  let up = upByName.get(interfaces);
+  if (up === undefined) {
+    up = new Set(interfaces.flatMap(face => (face.up ? face.name : [])));
+    upByName.set(interfaces, up);
+  }
+  return up.has(dev);
+}
+
+/** An observation is never changed. */
+const upByName = new WeakMap<readonly Interface[], ReadonlySet<string>>();

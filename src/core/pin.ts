@@ -1,8 +1,9 @@
 import { type Demand, usesOwnTable } from './demand.ts';
-import type { Observed } from './observed.ts';
+import { foreignRoutes, type Observed } from './observed.ts';
 import { type OwnRoute, type OwnRule, ownRoute, ownTable, rulePriority } from './own-route.ts';
-import { covers, formatPrefix, type Prefix, parseDestination, parsePrefix } from './prefix.ts';
-import { alongside, devicesOf, isDefault, isOwn, type Route } from './route.ts';
+import { formatPrefix, type Prefix, parseDestination, parsePrefix } from './prefix.ts';
+import { alongside, devicesOf, isDefault, type Route } from './route.ts';
+import { RouteIndex } from './route-index.ts';
 
 /** What keeps the VPN server and the excluded networks on the uplink. */
 export interface Pins {
@@ -21,19 +22,20 @@ export function pinsOf(demand: Demand, uplinks: readonly Route[], observed: Obse
   const pins: Pins = { routes: [], rules: [], unreachable: [] };
   const seen = new Set<string>();
   const through = throughLinks(demand, observed);
+  const wayOut = new RouteIndex(uplinks);
   // A network that covers a part of the LAN must not take the uplink's gateway with it.
   const gateways = uplinks
     .filter(isDefault)
     .flatMap(({ nexthops }) => nexthops.flatMap(({ via }) => via ?? []));
-  for (const { link, profile } of demand.active) {
-    for (const destination of [...gateways, ...link.servers, ...profile.exclude]) {
+  demand.active.forEach(({ link, profile }, at) => {
+    for (const destination of [...(at === 0 ? gateways : []), ...link.servers, ...profile.exclude]) {
       const prefix = parsePrefix(destination);
       if (prefix === undefined || seen.has(formatPrefix(prefix))) continue;
       seen.add(formatPrefix(prefix));
       const { family } = prefix;
       const dst = prefix.length === 0 ? destination : formatPrefix(prefix);
-      const uplink = longestMatch(uplinks, prefix);
-      const captured = longestMatch(through, prefix);
+      const uplink = wayOut.longestMatch(prefix);
+      const captured = through(prefix);
       // A gateway that is no neighbour by any route (`onlink`) needs none.
       if (gateways.includes(destination) && uplink?.nexthops[0]?.via !== undefined) continue;
       const own = usesOwnTable(demand, family);
@@ -56,41 +58,47 @@ export function pinsOf(demand: Demand, uplinks: readonly Route[], observed: Obse
       const words = alongside(uplink, `${dst}${own ? ` table ${ownTable}` : ''}`);
       pins.routes.push(ownRoute(words, { family, purpose: 'pin', for: link.interface }));
     }
-  }
+  });
   return pins;
 }
 
-/** Routes of the main table that lead into managed links: those that will be ours, and those of the kernel and pppd. */
-function throughLinks(demand: Demand, observed: Observed): Route[] {
-  const foreign = observed.routes.filter(
-    route =>
-      !isOwn(route) && route.table === 'main' && devicesOf(route).some(dev => demand.managedDevices.has(dev)),
+/**
+ * Which route of the main table leads a prefix into a managed link: one of those that will be ours, or of the kernel's and
+ * pppd's.
+ */
+function throughLinks(demand: Demand, observed: Observed): (prefix: Prefix) => Route | undefined {
+  let ours = indexes.get(demand);
+  if (ours === undefined) {
+    ours = new RouteIndex(demand.routes.flatMap(({ route }) => (route.table === 'main' ? route : [])));
+    indexes.set(demand, ours);
+  }
+  const own = ours;
+  const foreign = new RouteIndex(
+    foreignRoutes(observed).filter(
+      route => route.table === 'main' && devicesOf(route).some(dev => demand.managedDevices.has(dev)),
+    ),
   );
-  return [...demand.routes.map(({ route }) => route).filter(({ table }) => table === 'main'), ...foreign];
+  return prefix => {
+    const first = own.longestMatch(prefix);
+    const second = foreign.longestMatch(prefix);
+    if (first === undefined || second === undefined) return first ?? second;
+    return lengthOf(second) > lengthOf(first) ||
+      (lengthOf(second) === lengthOf(first) && second.metric < first.metric)
+      ? second
+      : first;
+  };
 }
 
-/** The route that carries all of the prefix: the longest that covers it, then the best metric. */
-export function longestMatch(routes: readonly Route[], inner: Prefix): Route | undefined {
-  let best: { route: Route; length: number } | undefined;
-  for (const route of routes) {
-    if (route.family !== inner.family) continue;
-    const outer = parseDestination(route.dst, route.family);
-    if (outer === undefined || !covers({ outer, inner })) continue;
-    if (
-      best === undefined ||
-      outer.length > best.length ||
-      (outer.length === best.length && route.metric < best.route.metric)
-    ) {
-      best = { route, length: outer.length };
-    }
-  }
-  return best?.route;
+/** A demand is never changed. */
+const indexes = new WeakMap<Demand, RouteIndex>();
+
+function lengthOf(route: Route): number {
+  return parseDestination(route.dst, route.family)?.length ?? 0;
 }
 
 /** Does the route into a link win over the one of the uplink? At one length and metric ours is asked first. */
 function wins(captured: Route, uplink: Route): boolean {
-  const length = (route: Route) => parseDestination(route.dst, route.family)?.length ?? 0;
-  return length(captured) === length(uplink)
+  return lengthOf(captured) === lengthOf(uplink)
     ? captured.metric <= uplink.metric
-    : length(captured) > length(uplink);
+    : lengthOf(captured) > lengthOf(uplink);
 }

@@ -36,11 +36,12 @@ export function planSteps(observed: Observed, wanted: Wanted): Step[] {
   const missing = (route: Route) => !here.has(identityOf(route));
 
   const restores = wanted.restore.filter(missing).map(route => addRoute(route, 'restore', []));
-  const others = wanted.routes
-    .filter(({ route, purpose }) => purpose !== 'default' && missing(route))
+  const absent = wanted.routes.filter(({ route }) => missing(route));
+  const others = absent
+    .filter(({ purpose }) => purpose !== 'default')
     .map(({ route, purpose }) => addRoute(route, purpose, []));
-  const defaults = wanted.routes
-    .filter(({ route, purpose }) => purpose === 'default' && missing(route))
+  const defaults = absent
+    .filter(({ purpose }) => purpose === 'default')
     .map(({ route, purpose }) => addRoute(route, purpose, ofFamily(route.family, others.filter(isPin))));
 
   const ownRules = observed.rules.filter(isOwn);

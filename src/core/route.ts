@@ -175,6 +175,18 @@ export function devicesOf(route: Route): string[] {
  * they are not given. So is the device of a route that leads nowhere, which IPv6 prints as `dev lo`.
  */
 export function identityOf(route: Route): string {
+  let identity = identities.get(route);
+  if (identity === undefined) {
+    identity = spellIdentity(route);
+    identities.set(route, identity);
+  }
+  return identity;
+}
+
+/** A route is never changed, only replaced. */
+const identities = new WeakMap<Route, string>();
+
+function spellIdentity(route: Route): string {
   const { nexthopId } = route;
   const hops =
     nexthopId !== undefined

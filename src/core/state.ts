@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import * as v from 'valibot';
 import { ProfileSchema } from './profile.ts';
 import { parseRoute, type Route } from './route.ts';
@@ -54,5 +55,28 @@ export function emptyState(bootId: string): State {
 
 /** The saved default as a route. A line that is no route was never written by us: it is left where it is. */
 export function savedRoute(saved: SavedDefault): Route | undefined {
-  return parseRoute(saved.route, saved.family);
+  let route = routes.get(saved);
+  if (route === undefined) {
+    route = parseRoute(saved.route, saved.family);
+    if (route !== undefined) routes.set(saved, route);
+  }
+  return route;
+}
+
+/** A saved default is never changed, only replaced. */
+const routes = new WeakMap<SavedDefault, Route>();
+
+/** Is there nothing to write? Links and saved defaults are replaced where they change, so that most are the very same. */
+export function isSameState(a: State, b: State): boolean {
+  if (a === b) return true;
+  return (
+    a.schema === b.schema &&
+    a.bootId === b.bootId &&
+    areSame(a.savedDefaults, b.savedDefaults) &&
+    areSame(a.links, b.links)
+  );
+}
+
+function areSame(a: readonly object[], b: readonly object[]): boolean {
+  return a.length === b.length && a.every((one, i) => one === b[i] || isDeepStrictEqual(one, b[i]));
 }

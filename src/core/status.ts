@@ -1,5 +1,5 @@
 import type { Decision } from './decide.ts';
-import { families } from './demand.ts';
+import { type ActiveLink, families } from './demand.ts';
 import type { LinkEvent } from './event.ts';
 import type { Applied, Link } from './link.ts';
 import { modes } from './modes/index.ts';
@@ -13,11 +13,35 @@ export function statusLine(
 ): string {
   const saved = decision?.state.savedDefaults.map(({ route }) => route) ?? [];
   const parts = [
-    ...(troubles.length === 0 ? [] : [`degraded: ${troubles.join('; ')}`]),
-    ...(links.length === 0 ? ['no link is up'] : links.map(link => linkLine(link, decision))),
+    ...(troubles.length === 0 ? [] : [`degraded: ${few(troubles)}`]),
+    linksLine(links, decision),
     ...(saved.length === 0 ? [] : [`saved: ${saved.join(', ')}`]),
   ];
   return parts.join('; ').replaceAll(/[\n\r]/g, ' ');
+}
+
+/** What is true of the links, in one line: those that carry a default first, and of many only the first few. */
+export function linksLine(links: readonly Link[], decision: Decision | undefined): string {
+  if (links.length === 0) return 'no link is up';
+  if (links.length <= mostInLine) return links.map(link => linkLine(link, decision)).join('; ');
+  const carriers = new Set([...(decision?.demand.carriers.values() ?? [])].map(({ link }) => link.order));
+  const first = links.filter(({ order }) => carriers.has(order));
+  for (const link of links) {
+    if (first.length >= mostInLine) break;
+    if (!carriers.has(link.order)) first.push(link);
+  }
+  return few(
+    first.map(link => linkLine(link, decision)),
+    links.length,
+  );
+}
+
+/** What a person can take in; `ppp-routectl status` has them all. */
+const mostInLine = 8;
+
+function few(sayings: readonly string[], total = sayings.length): string {
+  const told = sayings.slice(0, mostInLine);
+  return [...told, ...(total > told.length ? [`and ${total - told.length} more`] : [])].join('; ');
 }
 
 /** What is true of one link, as `work: ppp0 up, default via ppp0`. */
@@ -26,10 +50,9 @@ export function linkLine(link: Link, decision: Decision | undefined): string {
   if (profile === undefined) return `unmanaged: ${link.interface} left alone`;
   const about = `${profile.name}: ${link.interface}`;
   if (link.released === true) return `${about} up, released by the administrator`;
-  if (decision?.state.links.every(({ order }) => order !== link.order)) return `${about} up, not routed yet`;
-  const active = decision?.demand.active.find(
-    candidate => candidate.link.order === link.order && candidate.link.lost === link.lost,
-  );
+  const known = decision && roll(decision);
+  if (known?.orders.has(link.order) === false) return `${about} up, not routed yet`;
+  const active = known?.active.get(`${link.order} ${link.lost === true}`);
   if (active?.dark === true || link.lost === true) {
     const stops = link.inet === undefined ? 'IPv6 traffic stops' : 'traffic stops';
     return `${about} is ${link.lost === true ? 'lost' : 'down'}, ${stops} until it returns (ppp-routectl restore lifts this)`;
@@ -44,6 +67,28 @@ export function linkLine(link: Link, decision: Decision | undefined): string {
     ...(profile.networks.length > 0 ? [`networks ${profile.networks.join(' ')}`] : []),
   ].join(', ');
 }
+
+interface Roll {
+  orders: ReadonlySet<number>;
+  active: ReadonlyMap<string, ActiveLink>;
+}
+
+/** The links of a decision, to look them up. */
+function roll(decision: Decision): Roll {
+  let known = rolls.get(decision);
+  if (known === undefined) {
+    known = {
+      orders: new Set(decision.state.links.map(({ order }) => order)),
+      active: new Map(
+        decision.demand.active.map(one => [`${one.link.order} ${one.link.lost === true}`, one]),
+      ),
+    };
+    rolls.set(decision, known);
+  }
+  return known;
+}
+
+const rolls = new WeakMap<Decision, Roll>();
 
 /** Is this the link that has the default, and is the default really there? */
 function carriesDefault(link: Link, family: 'inet' | 'inet6', decision: Decision | undefined): boolean {

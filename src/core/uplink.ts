@@ -1,7 +1,7 @@
 import type { Demand } from './demand.ts';
-import { isUp, type Observed } from './observed.ts';
+import { foreignRoutes, isUp, type Observed } from './observed.ts';
 import type { Family } from './prefix.ts';
-import { devicesOf, identityOf, isDefault, isOwn, type Route } from './route.ts';
+import { devicesOf, identityOf, isDefault, type Route } from './route.ts';
 import { type SavedDefault, savedRoute } from './state.ts';
 
 /** The default routes that are not through a managed link, as the kernel has them now, best first. */
@@ -10,12 +10,9 @@ export function uplinkDefaults(
   managedDevices: ReadonlySet<string>,
   family: Family,
 ): Route[] {
-  return observed.routes.filter(
+  return foreignRoutes(observed).filter(
     route =>
-      route.family === family &&
-      isDefault(route) &&
-      !isOwn(route) &&
-      !devicesOf(route).some(dev => managedDevices.has(dev)),
+      route.family === family && isDefault(route) && !devicesOf(route).some(dev => managedDevices.has(dev)),
   );
 }
 
@@ -38,8 +35,8 @@ export function whyNotToDisplace(
   { displaceable, observed }: { displaceable: readonly Route[]; observed: Observed },
 ): string | undefined {
   if (route.unrestorable !== undefined) return route.unrestorable;
-  const peers = observed.routes.filter(
-    other => isSameSlot(other, route) && !isOwn(other) && (other === route || !displaceable.includes(other)),
+  const peers = foreignRoutes(observed).filter(
+    other => isSameSlot(other, route) && (other === route || !displaceable.includes(other)),
   );
   const others = route.family === 'inet6' ? peers : peers.slice(peers.indexOf(route));
   const other = others.find(candidate => candidate !== route);
@@ -141,11 +138,8 @@ export function restorationOf(
 
 /** Everything that leads to the uplink: the routes of others outside managed links, and the defaults that were displaced. */
 export function uplinkRoutes(observed: Observed, demand: Demand, saved: readonly SavedDefault[]): Route[] {
-  const others = observed.routes.filter(
-    route =>
-      !isOwn(route) &&
-      route.table === 'main' &&
-      !devicesOf(route).some(dev => demand.managedDevices.has(dev)),
+  const others = foreignRoutes(observed).filter(
+    route => route.table === 'main' && !devicesOf(route).some(dev => demand.managedDevices.has(dev)),
   );
   const here = new Set(others.map(identityOf));
   const displaced = saved.flatMap(entry => {

@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import t from 'tap';
 import * as v from 'valibot';
 import type { LinkEvent } from '../../src/core/event.ts';
-import { longestMatch } from '../../src/core/pin.ts';
 import { parsePrefix } from '../../src/core/prefix.ts';
 import { type Profile, ProfileSchema } from '../../src/core/profile.ts';
 import { isOwn } from '../../src/core/route.ts';
+import { RouteIndex } from '../../src/core/route-index.ts';
 import { emptyState, type State } from '../../src/core/state.ts';
 import { Daemon } from '../../src/daemon.ts';
 import { FakeKernel } from './fake-kernel.ts';
@@ -135,14 +135,14 @@ t.test('up and down on any table leaves it as it was, in its order, whatever the
 t.test('while it is up, everything goes over the link and the server over the uplink', async () => {
   await fc.assert(
     fc.asyncProperty(machine, fc.constantFrom('replace', 'metric', 'half'), async (kernel, mode) => {
-      const uplink = longestMatch(kernel.routes, at(server));
-      const elsewhere = longestMatch(kernel.routes, at('198.51.100.77'));
+      const uplink = new RouteIndex(kernel.routes).longestMatch(at(server));
+      const elsewhere = new RouteIndex(kernel.routes).longestMatch(at('198.51.100.77'));
       const daemon = await daemonOn(kernel, new Disk(), [profile('work', { 'default-route': mode })]);
       plug(kernel, 'ppp0');
       await daemon.handle(event('ip-up', 'ppp0'));
       await daemon.close();
-      const toServer = longestMatch(kernel.routes, at(server));
-      const toElsewhere = longestMatch(kernel.routes, at('198.51.100.77'));
+      const toServer = new RouteIndex(kernel.routes).longestMatch(at(server));
+      const toElsewhere = new RouteIndex(kernel.routes).longestMatch(at('198.51.100.77'));
       const carried = toElsewhere?.nexthops[0]?.dev === 'ppp0';
       const kept = uplink === undefined || toServer?.nexthops[0]?.dev === uplink.nexthops[0]?.dev;
       return carried && kept && (elsewhere === undefined || elsewhere.dst === 'default');
@@ -256,7 +256,7 @@ t.test('several links in any order: the winner carries the default, and the last
           const priority = (name: string) => profiles[names.indexOf(name)]?.priority ?? 0;
           const best = Math.max(...carriers.map(priority));
           const winner = carriers.filter(name => priority(name) === best).at(-1);
-          const carries = longestMatch(kernel.routes, at('198.51.100.77'))?.nexthops[0]?.dev;
+          const carries = new RouteIndex(kernel.routes).longestMatch(at('198.51.100.77'))?.nexthops[0]?.dev;
           if (winner !== undefined && carries !== winner)
             throw new Error(`${carries} carries, not ${winner}`);
           const displaced = carriers.some(
