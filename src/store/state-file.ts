@@ -1,21 +1,12 @@
 import { createHash } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  fsync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { linkSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { readdir, readFile, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import * as v from 'valibot';
 import { isMissing, reasonOf } from '../core/reason.ts';
 import { emptyState, type State, StateSchema, savedRoute, schemaNumber } from '../core/state.ts';
+import { writeDurably } from './durable.ts';
+import { LinkFile, MoreLinksSchema } from './link-file.ts';
 
 /** What was found on disk, and what a person should know about it. */
 export interface LoadedState {
@@ -29,16 +20,18 @@ export class StateError extends Error {
   override readonly name = 'StateError';
 }
 
-/** `state.json` and `state.json.previous` in the state directory. */
+/** `state.json` and `state.json.previous` in the state directory; many links have a file of their own. */
 export class StateFile {
   readonly #directory: string;
   readonly #path: string;
   readonly #previous: string;
+  readonly #linkFile: LinkFile;
 
   constructor(directory: string) {
     this.#directory = directory;
     this.#path = join(directory, 'state.json');
     this.#previous = join(directory, 'state.json.previous');
+    this.#linkFile = new LinkFile(directory);
   }
 
   /**
@@ -49,7 +42,7 @@ export class StateFile {
     const notices: LoadedState['notices'] = [];
     await this.#clearTemporary();
     for (const path of [this.#path, this.#previous]) {
-      const read = await readState(path, bootId);
+      const read = await readState(path, { bootId, linkFile: this.#linkFile });
       if (read === 'missing') continue;
       if (typeof read === 'string') {
         notices.push({
@@ -73,26 +66,22 @@ export class StateFile {
   }
 
   /**
-   * Writes the state so that it survives the next moment's crash: temporary file, fsync, the generation before kept,
-   * rename, fsync of the directory. Only for the disk is anything waited for: what the file system has in memory takes
-   * less time than to ask another thread for it.
+   * Writes the state so that it survives the next moment's crash, and keeps the generation before.
    * @throws StateError
    */
   async save(state: State): Promise<void> {
-    const temporary = join(this.#directory, `${temporaryPrefix}${process.pid}`);
     try {
       mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-      const text = `${JSON.stringify({ ...state, checksum: checksumOf(state) }, undefined, 2)}\n`;
-      const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_RDONLY, O_DIRECTORY } = constants;
-      await withOpen(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, async file => {
-        writeFileSync(file, text);
-        await sync(file);
+      const part = await this.#linkFile.store(state.links);
+      const content = { ...state, ...part };
+      await writeDurably({
+        path: this.#path,
+        temporary: join(this.#directory, `${temporaryPrefix}${process.pid}`),
+        text: `${JSON.stringify({ ...content, checksum: checksumOf(content) }, undefined, 2)}\n`,
+        beforeRename: () => this.#keepPrevious(),
       });
-      this.#keepPrevious();
-      renameSync(temporary, this.#path);
-      await withOpen(this.#directory, O_RDONLY | O_DIRECTORY, sync);
+      this.#linkFile.saved(part);
     } catch (cause) {
-      rmSync(temporary, { force: true });
       throw new StateError(`the state cannot be written to ${this.#path}: ${reasonOf(cause)}`, { cause });
     }
   }
@@ -118,25 +107,12 @@ export class StateFile {
 }
 
 const temporaryPrefix = '.state.json.';
-const sync = promisify(fsync);
-
-async function withOpen(
-  path: string,
-  flags: number,
-  use: (descriptor: number) => Promise<void>,
-): Promise<void> {
-  const descriptor = openSync(path, flags, 0o600);
-  try {
-    await use(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-}
+const FileSchema = v.object({ ...StateSchema.entries, more: v.optional(MoreLinksSchema) });
 
 /** The state, or what is wrong with the file. */
 async function readState(
   path: string,
-  bootId: string,
+  { bootId, linkFile }: { bootId: string; linkFile: LinkFile },
 ): Promise<State | 'missing' | `cannot be read: ${string}` | `is ${string}`> {
   let text: string;
   try {
@@ -156,14 +132,21 @@ async function readState(
   }
   // A flipped bit can leave a route that reads well and leads astray. A file that a person wrote has no checksum.
   if (isDamaged(parsed, bootId)) return 'is damaged: its checksum does not fit';
-  const result = v.safeParse(StateSchema, parsed);
+  const result = v.safeParse(FileSchema, parsed);
   if (!result.success) {
     const [issue] = result.issues;
     return `is not a state: ${v.getDotPath(issue) ?? 'the whole'}: ${issue.message}`;
   }
   const strange = result.output.savedDefaults.find(entry => savedRoute(entry)?.dst !== 'default');
   if (strange !== undefined) return `is not a state: ${JSON.stringify(strange.route)} is no default route`;
-  return result.output;
+  const { more, ...state } = result.output;
+  if (state.bootId !== bootId) return state;
+  try {
+    const links = linkFile.load(more === undefined ? state : { links: state.links, more });
+    return { ...state, links: [...links] };
+  } catch (error) {
+    return `cannot be read: ${reasonOf(error)}`;
+  }
 }
 
 function isDamaged(parsed: unknown, bootId: string): boolean {
