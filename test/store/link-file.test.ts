@@ -58,7 +58,7 @@ const change = fc.oneof(
   fc.record({ kind: fc.constant('restart' as const) }),
 );
 
-t.test('any sequence of changes and restarts is read back as it was saved', async t => {
+t.test('any sequence of changes and restarts is read back as it was saved', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.nat(200),
