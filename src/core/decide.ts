@@ -1,4 +1,5 @@
 import { type Demand, demandOf, families } from './demand.ts';
+import type { Link } from './link.ts';
 import type { Observed } from './observed.ts';
 import { pinsOf } from './pin.ts';
 import { planSteps, type Step, type Wanted } from './plan.ts';
@@ -143,8 +144,12 @@ function overlaps(demand: Demand, observed: Observed): string[] {
     const own = parsePrefix(`${lan.address}/${lan.length}`);
     return own === undefined ? [] : [{ ...lan, own }];
   });
-  return demand.active.flatMap(({ link, profile }) =>
-    profile.networks.flatMap(network => {
+  if (lans.length === 0) return [];
+  const place = lans.map(({ dev, address, length }) => `${dev} ${address}/${length}`).join();
+  return demand.active.flatMap(({ link, profile }) => {
+    const known = overlapping.get(link);
+    if (known?.place === place) return known.sayings;
+    const sayings = profile.networks.flatMap(network => {
       const prefix = parsePrefix(network);
       const lan = lans.find(
         ({ own }) =>
@@ -155,9 +160,14 @@ function overlaps(demand: Demand, observed: Observed): string[] {
       return [
         `network ${network} of profile ${profile.name} overlaps the LAN ${lan.address}/${lan.length} on ${lan.dev}: what is in both goes over ${link.interface} where ${network} is the longer prefix`,
       ];
-    }),
-  );
+    });
+    overlapping.set(link, { place, sayings });
+    return sayings;
+  });
 }
+
+/** What was found out about a link, and the LANs that it was held against. */
+const overlapping = new WeakMap<Link, { place: string; sayings: string[] }>();
 
 /** Without a pin a tunnel over IP can be routed through itself. PPPoE and serial lines need none. */
 function unpinned(demand: Demand): string[] {

@@ -41,26 +41,25 @@ export function demandOf(links: readonly Link[], observed: Observed): Demand {
 const demands = new WeakMap<readonly Link[], { interfaces: readonly Interface[]; demand: Demand }>();
 
 function findDemand(links: readonly Link[], observed: Observed): Demand {
-  const managed = links.flatMap(link =>
-    link.profile === undefined ? [] : [{ link, profile: link.profile }],
+  const active: ActiveLink[] = [];
+  const managedDevices = new Set<string>();
+  for (const link of links) {
+    const { profile } = link;
+    if (profile === undefined) continue;
+    if (link.lost !== true) managedDevices.add(link.interface);
+    const dark = link.lost === true || !isUp(observed, link.interface);
+    if (link.released !== true && (!dark || profile['on-loss'] === 'block'))
+      active.push({ link, profile, dark });
+  }
+  active.sort(
+    (a, b) =>
+      b.profile.priority - a.profile.priority ||
+      Number(a.dark) - Number(b.dark) ||
+      b.link.order - a.link.order,
   );
-  const active = managed
-    .map(candidate => ({
-      ...candidate,
-      dark: candidate.link.lost === true || !isUp(observed, candidate.link.interface),
-    }))
-    .filter(({ link, profile, dark }) => link.released !== true && (!dark || profile['on-loss'] === 'block'))
-    .sort(
-      (a, b) =>
-        b.profile.priority - a.profile.priority ||
-        Number(a.dark) - Number(b.dark) ||
-        b.link.order - a.link.order,
-    );
   const demand: Demand = {
     active,
-    managedDevices: new Set(
-      managed.filter(({ link }) => link.lost !== true).map(({ link }) => link.interface),
-    ),
+    managedDevices,
     routes: active.flatMap(routesBeside),
     rules: [],
     displaces: new Set(),

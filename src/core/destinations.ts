@@ -12,7 +12,9 @@ export function destinationsOf(state: State): Prefix[] {
       via === undefined ? [] : (parsePrefix(via) ?? []),
     ),
   );
-  return [...state.links.flatMap(destinationsOfLink), ...gateways];
+  const destinations: Prefix[] = gateways;
+  for (const link of state.links) destinations.push(...destinationsOfLink(link));
+  return destinations;
 }
 
 const known = new WeakMap<Link, Prefix[]>();

@@ -8,10 +8,11 @@ export class RouteIndex {
 
   constructor(routes: Iterable<Route>) {
     for (const route of routes) {
-      const destination = parseDestination(route.dst, route.family);
-      if (destination === undefined) continue;
-      this.#lengths.add(destination.length);
-      const key = keyOf(destination);
+      const length = parseDestination(route.dst, route.family)?.length;
+      if (length === undefined) continue;
+      this.#lengths.add(length);
+      // A route has its destination in the spelling of formatPrefix().
+      const key = `${route.family} ${route.dst}`;
       const others = this.#routes.get(key);
       if (others === undefined) this.#routes.set(key, [route]);
       else others.push(route);

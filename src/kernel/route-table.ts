@@ -207,5 +207,7 @@ const types = new Set(
 const telling = new Set(['table', 'tos', 'metric', 'proto', 'dev', 'src', 'nhid']);
 
 function routesOf(entries: Iterable<Entry>): Route[] {
-  return [...entries].flatMap(({ route }) => route ?? []);
+  const routes: Route[] = [];
+  for (const { route } of entries) if (route !== undefined) routes.push(route);
+  return routes;
 }
