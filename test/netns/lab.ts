@@ -19,9 +19,13 @@ default-route = "replace"
 server = "203.0.113.5"
 `;
 
-/** One row of the scenarios: a machine, and what happens on it. Rows run side by side. */
-export function scenario(name: string, story: (lab: Lab, t: Test) => Promise<void>): void {
-  t.jobs = 6;
+/** One row of the scenarios: a machine, and what happens on it. So many rows run side by side. */
+export function scenario(
+  name: string,
+  story: (lab: Lab, t: Test) => Promise<void>,
+  { jobs = 6 }: { jobs?: number } = {},
+): void {
+  t.jobs = jobs;
   void t.test(name, { buffered: true, skip: !process.env.CI && obstacle }, async t => {
     if (obstacle) throw new Error(`this tier has to run in CI: ${obstacle}`);
     const lab = await Lab.open(t);

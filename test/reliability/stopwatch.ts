@@ -1,0 +1,29 @@
+// Time that something took, on a machine that may have other work.
+import { readFileSync } from 'node:fs';
+
+/**
+ * Starts when it is made. Time in which a process of ours could have run, but another's had the processor, is not
+ * counted: what a busy machine adds says nothing of the daemon. On a machine with nothing else to do it is the time of the
+ * clock.
+ */
+export class Stopwatch {
+  readonly #started = performance.now();
+  readonly #waited = waitedFor('self');
+
+  /** Milliseconds until now, for a process that was started since. */
+  read(pid: number | undefined): number {
+    const waited = waitedFor('self') - this.#waited + waitedFor(pid);
+    return performance.now() - this.#started - waited;
+  }
+}
+
+/** How long a process has waited for a processor: /proc/PID/schedstat, in the kernel's sched-stats.rst; milliseconds. */
+function waitedFor(pid: number | 'self' | undefined): number {
+  if (pid === undefined) return 0;
+  try {
+    const [, waited] = readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ');
+    return Number(waited) / 1e6;
+  } catch {
+    return 0;
+  }
+}
