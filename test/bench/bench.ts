@@ -1,19 +1,26 @@
-// `npm run bench [-- ROW...]`: runs the rows and prints what they found.
+// `npm run bench [-- ROW...]`: runs the rows and prints what they found. All of them together write docs/performance.md.
 import { findObstacle } from '../netns/namespace.ts';
-import type { Result, Table } from './row.ts';
+import { writeReport } from './report.ts';
+import type { Finding, Result, Table } from './row.ts';
 import { event } from './rows/event.ts';
 import { flags, footprint } from './rows/footprint.ts';
 import { pair } from './rows/pair.ts';
+import { processes } from './rows/processes.ts';
 import { links, routes } from './rows/scale.ts';
+import { status } from './rows/status.ts';
+import { storm } from './rows/storm.ts';
 import { gap } from './rows/switch.ts';
 
 const rows: Record<string, () => Promise<Result>> = {
   pair,
   event,
+  processes,
   switch: gap,
   links,
   routes,
+  storm,
   footprint,
+  status,
   flags,
 };
 
@@ -28,16 +35,19 @@ if (unknown.length > 0) {
   console.error(`no row ${unknown.join(', ')}; there are ${Object.keys(rows).join(', ')}`);
   process.exit(2);
 }
+const results: Result[] = [];
 for (const [name, measure] of Object.entries(rows)) {
   if (named.length > 0 && !named.includes(name)) continue;
   console.log(`\n== ${name}`);
-  const { findings, tables } = await measure();
-  for (const table of tables) printTable(table);
-  for (const { what, figure, target, met } of findings) {
-    console.log(
-      `${what}: ${figure}${target === undefined ? '' : ` (${target}: ${met ? 'met' : 'NOT MET'})`}`,
-    );
-  }
+  const result = await measure();
+  for (const table of result.tables) printTable(table);
+  for (const finding of result.findings) printFinding(finding);
+  results.push(result);
+}
+if (named.length === 0) {
+  console.log('\n== together');
+  for (const finding of results.flatMap(({ findings }) => findings)) printFinding(finding);
+  for (const path of await writeReport(results)) console.log(`wrote ${path}`);
 }
 
 function printTable({ title, lines }: Table): void {
@@ -51,4 +61,8 @@ function printTable({ title, lines }: Table): void {
     );
   }
   console.log();
+}
+
+function printFinding({ what, figure, target, met }: Finding): void {
+  console.log(`${what}: ${figure}${target === undefined ? '' : ` (${target}: ${met ? 'met' : 'NOT MET'})`}`);
 }

@@ -104,6 +104,7 @@ export class Machine {
       const lines = createInterface({ input: process.stdout })[Symbol.asyncIterator]();
       this.#clock = { process, lines };
     }
+    if (words.some(word => word.includes('\n'))) throw new Error(`the clock reads lines: ${words.join(' ')}`);
     this.#clock.process.stdin.write(`${words.join('\x1f')}\n`);
     const { value, done } = await this.#clock.lines.next();
     if (done) throw new Error(`the clock stopped: ${(await this.#clock.process).stderr}`);

@@ -1,12 +1,12 @@
 // What the kernel says of a process: proc(5).
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Megabytes that it has in memory; `own` are those that are no file's, such as the program's code. */
-export function memoryOf(pid: number | string): { resident: number; own: number } {
+/** Megabytes in memory: now, at the most so far, and those of now that are no file's (the program's code is one). */
+export function memoryOf(pid: number | string): { resident: number; peak: number; own: number } {
   const text = readFileSync(`/proc/${pid}/status`, 'utf8');
   const megabytes = (name: string) =>
     Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]) / 1024;
-  return { resident: megabytes('VmRSS'), own: megabytes('RssAnon') };
+  return { resident: megabytes('VmRSS'), peak: megabytes('VmHWM'), own: megabytes('RssAnon') };
 }
 
 /** Milliseconds that all of its threads have had on a processor. */
