@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { linkSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { linkSync, mkdirSync, renameSync, unlinkSync } from 'node:fs';
 import { readdir, readFile, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { isMissing, reasonOf } from '../core/reason.ts';
+import { hasCode, isMissing, reasonOf } from '../core/reason.ts';
 import { emptyState, type State, StateSchema, savedRoute, schemaNumber } from '../core/state.ts';
 import { writeDurably } from './durable.ts';
 import { LinkFile, MoreLinksSchema } from './link-file.ts';
@@ -88,12 +88,14 @@ export class StateFile {
 
   #keepPrevious(): void {
     const next = `${this.#previous}.next`;
-    rmSync(next, { force: true });
     try {
       linkSync(this.#path, next);
     } catch (error) {
       if (isMissing(error)) return;
-      throw error;
+      if (!hasCode(error, 'EEXIST')) throw error;
+      // Of a daemon that was killed between this and the next line.
+      unlinkSync(next);
+      linkSync(this.#path, next);
     }
     renameSync(next, this.#previous);
   }
