@@ -24,8 +24,8 @@ export class Spool {
   readonly #onTrouble: SpoolOptions['onTrouble'];
   /** Ids of events that have been taken, and when, in milliseconds since the epoch; oldest first. */
   readonly #taken = new Map<string, number>();
-  /** Files whose events have been taken, and that cannot be put away. */
-  readonly #stuck = new Set<string>();
+  /** What has been dealt with and cannot be put away: path and fingerprint. */
+  readonly #stuck = new Map<string, string>();
 
   constructor({ directory, onTrouble }: SpoolOptions) {
     this.#directory = directory;
@@ -34,16 +34,15 @@ export class Spool {
 
   /**
    * Makes the directory if the package's tmpfiles.d has not, clears what hooks that were killed left half written, and
-   * recalls what the last daemon has taken.
+   * recalls what the last daemon has taken. Never throws: without a spool there is still the socket.
    */
   async prepare(): Promise<void> {
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-    await this.#recallTaken();
-    for (const name of await readdir(this.#directory)) {
-      const path = join(this.#directory, name);
-      const found = name.startsWith('.') ? await lstat(path).catch(() => undefined) : undefined;
-      if (found?.isFile() && Date.now() - found.mtimeMs > abandonedAfter)
-        await unlink(path).catch(() => undefined);
+    try {
+      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+      await this.#clearAbandoned();
+      await this.#recallTaken();
+    } catch (error) {
+      this.#onTrouble(`the spool ${this.#directory} is not as it should be: ${reasonOf(error)}`);
     }
   }
 
@@ -53,7 +52,7 @@ export class Spool {
     for (const name of this.#numbers()) {
       const path = join(this.#directory, name);
       try {
-        const bytes = this.#stuck.has(path) ? undefined : await readSmallFile(path);
+        const bytes = (await this.#isStuck(path)) ? undefined : await readSmallFile(path);
         if (bytes !== undefined) events.push({ path, event: decodeEvent(bytes) });
       } catch (error) {
         await this.#reject(name, reasonOf(error));
@@ -72,7 +71,7 @@ export class Spool {
       }
     } catch (error) {
       if (isMissing(error)) return;
-      this.#stuck.add(path);
+      await this.#leave(path);
       this.#onTrouble(
         `${path} has been handled but cannot be put away: ${reasonOf(error)}; delete it before ppp-routed is started again`,
       );
@@ -124,14 +123,21 @@ export class Spool {
   }
 
   async #keepId(path: string, id: string): Promise<void> {
-    const taken = join(this.#directory, '.taken');
-    await mkdir(taken, { recursive: true, mode: 0o700 });
-    await rename(path, join(taken, id));
+    await rename(path, join(await this.#room('.taken'), id));
+  }
+
+  async #clearAbandoned(): Promise<void> {
+    for (const name of await readdir(this.#directory)) {
+      const path = join(this.#directory, name);
+      const found = name.startsWith('.') ? await lstat(path).catch(() => undefined) : undefined;
+      if (found?.isFile() && Date.now() - found.mtimeMs > abandonedAfter)
+        await unlink(path).catch(() => undefined);
+    }
   }
 
   async #recallTaken(): Promise<void> {
-    const taken = join(this.#directory, '.taken');
-    const names = await readdir(taken).catch(() => []);
+    const taken = await this.#room('.taken');
+    const names = (await readdir(taken)).filter(name => idPattern.test(name));
     const since = await Promise.all(
       names.map(async name => {
         // Renaming changed the file's status, not its contents.
@@ -151,16 +157,37 @@ export class Spool {
     }
   }
 
+  /** It stays where it is, and must not be read for ever. */
+  async #leave(path: string): Promise<void> {
+    this.#stuck.set(path, await fingerprintOf(path));
+  }
+
+  /** Another file of the same name is another event: numbers are used again. */
+  async #isStuck(path: string): Promise<boolean> {
+    const fingerprint = this.#stuck.get(path);
+    return fingerprint !== undefined && fingerprint === (await fingerprintOf(path));
+  }
+
+  /**
+   * A directory in the spool that is the daemon's own.
+   * @throws Error where something else has the name: a link would lead out of the spool.
+   */
+  async #room(name: '.taken' | 'rejected'): Promise<string> {
+    const path = join(this.#directory, name);
+    const found = await lstat(path).catch(() => undefined);
+    if (found === undefined) await mkdir(path, { mode: 0o700 });
+    else if (!found.isDirectory()) throw new Error(`${path} is no directory`);
+    return path;
+  }
+
   async #reject(name: string, reason: string): Promise<void> {
     const path = join(this.#directory, name);
-    const rejected = join(this.#directory, 'rejected');
     try {
-      await mkdir(rejected, { recursive: true, mode: 0o700 });
+      const rejected = await this.#room('rejected');
       await rename(path, join(rejected, name));
       this.#onTrouble(`${path} is no event (${reason}); it was moved to ${rejected}`);
     } catch (error) {
-      // What can neither be read nor moved must not be read for ever.
-      await unlink(path).catch(() => undefined);
+      await unlink(path).catch(() => this.#leave(path));
       this.#onTrouble(`${path} is no event (${reason}) and could not be kept: ${reasonOf(error)}`);
     }
   }
@@ -168,6 +195,14 @@ export class Spool {
 
 /** Milliseconds. A hook takes three seconds at most, and what it has given up waits in the backlog no longer than a start. */
 const abandonedAfter = 60_000;
+
+async function fingerprintOf(path: string): Promise<string> {
+  const found = await lstat(path).catch(() => undefined);
+  return `${found?.ino} ${found?.mtimeMs}`;
+}
+
+/** Of the ids that events have. */
+const idPattern = /^[0-9a-f-]{36}$/;
 
 /** Where the kernel cannot tell of changes; milliseconds. */
 const pollInterval = 1000;
