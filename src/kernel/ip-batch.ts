@@ -59,6 +59,8 @@ export class IpBatch {
   #process: ReturnType<typeof startIp> | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #current: Exchange | undefined;
+  #isOld = false;
+  #renewal: NodeJS.Timeout | undefined;
 
   constructor(options: IpBatchOptions) {
     this.#options = options;
@@ -86,17 +88,27 @@ export class IpBatch {
     return answered;
   }
 
-  /** Another process for all that comes after the requests that are under way. */
+  /**
+   * Another process for all that comes after the request that is under way. It is started soon, so that the next request
+   * finds it there; of many calls in a row one does it.
+   */
   renew(): void {
-    this.#queue = this.#queue.then(() => {
-      if (this.#process === undefined) return;
-      this.close();
-      this.#start();
-    });
+    this.#isOld = true;
+    this.#renewal ??= setTimeout(() => {
+      this.#renewal = undefined;
+      if (this.#isOld && this.#current === undefined && this.#process !== undefined) this.#start();
+    }, renewAfter);
+    this.#renewal.unref();
   }
 
   /** Ends the process. */
   close(): void {
+    clearTimeout(this.#renewal);
+    this.#end();
+  }
+
+  #end(): void {
+    this.#isOld = false;
     this.#process?.kill('SIGTERM');
     this.#process = undefined;
   }
@@ -149,6 +161,7 @@ export class IpBatch {
   }
 
   #start() {
+    if (this.#isOld) this.#end();
     if (this.#process !== undefined) return this.#process;
     const process = startIp(this.#options);
     this.#process = process;
@@ -174,6 +187,9 @@ export class IpBatch {
     exchange.onEnd();
   }
 }
+
+/** Milliseconds; pppd takes longer from the interface to its hook. */
+const renewAfter = 20;
 
 function startIp({ family, environment }: IpBatchOptions) {
   const flag = family === 'inet' ? '-4' : '-6';

@@ -196,7 +196,9 @@ export class Kernel {
   #hearName(face: { name: string; ifindex: number }): void {
     const news = this.#names.hear(face);
     if (news === 'none' && this.#names.size < mostNames) return;
+    // The new ones may ask about whatever is there before anything is heard of it.
     this.#names.forget();
+    for (const known of this.#mirror.interfaces) this.#names.hear(known);
     this.#names.hear(face);
     for (const family of families) this.#batches[family].renew();
     if (news !== 'renamed') return;

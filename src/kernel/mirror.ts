@@ -123,6 +123,10 @@ export class Mirror {
     };
   }
 
+  get interfaces(): Iterable<Interface> {
+    return this.#interfaces.values();
+  }
+
   /** A device that is up, the loopback device if it is, and its group (ip-link(8)). */
   get deviceUp(): { name: string; group: string } | undefined {
     let found: { name: string; group: string } | undefined;
