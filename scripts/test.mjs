@@ -34,7 +34,9 @@ const tiers = {
     timeout: 1200,
   },
   systemd: {
-    paths: ['systemd', 'sandbox', 'health', 'idle'].map(name => `vm/${name}.test.ts`),
+    paths: ['activation', 'systemd', 'sandbox', 'health', 'journal', 'idle'].map(
+      name => `vm/${name}.test.ts`,
+    ),
     needsRoot: true,
     says: 'real systemd in a container',
     // Most of them wait most of the time.
