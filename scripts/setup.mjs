@@ -6,6 +6,7 @@ import { attempt, run } from './install/command.mjs';
 import { planHooks } from './install/dispatcher.mjs';
 import { Files } from './install/files.mjs';
 import {
+  catalog,
   configuration,
   layout,
   library,
@@ -43,6 +44,7 @@ await tell('setup', () => {
     );
 
   start(files.changed);
+  if (files.changed.has(catalog)) updateCatalog();
   adviseNetworkd(files.changed);
   console.log(
     `ppp-routed runs. Say what your links should do in ${configuration}/ppp-routed.toml; ` +
@@ -113,6 +115,12 @@ function start(changed) {
   if (isChanged(/\.socket$/)) run('systemctl', ['restart', ...sockets], log);
   const isProgramChanged = isChanged(new RegExp(`^${library}/[^/]*$|^${unitDirectory}/.*\\.service$`));
   run('systemctl', [isProgramChanged ? 'restart' : 'start', ...units.slice(-1)], log);
+}
+
+// Only `journalctl -x` knows less without it.
+function updateCatalog() {
+  const { status, why } = attempt('journalctl', ['--update-catalog']);
+  if (status !== 0) console.warn(`setup: warning: journalctl --update-catalog failed: ${why}`);
 }
 
 function adviseNetworkd(changed) {

@@ -22,7 +22,9 @@ await tell('unsetup', () => {
   files.deleteTree('/run/ppp-routed');
   if (!isStaging) deleteUser();
   files.deleteAll();
-  if (!isStaging) run('systemctl', ['daemon-reload'], 'Run it by hand');
+  if (isStaging) return;
+  run('systemctl', ['daemon-reload'], 'Run it by hand');
+  attempt('journalctl', ['--update-catalog']);
 });
 
 // While the sockets are there a dead daemon is started by this, and finds the saved routes in its state file.

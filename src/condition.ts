@@ -1,4 +1,5 @@
 import type { Link } from './core/link.ts';
+import { messageIds } from './core/message.ts';
 import { shellCommandOf } from './core/plan.ts';
 import { statusLine } from './core/status.ts';
 import type { Sentences } from './rooms.ts';
@@ -53,10 +54,10 @@ export class Condition {
     if (fault === before) return;
     if (fault === undefined) {
       this.#faults.delete(origin);
-      this.#options.journal.notice({}, `well again: ${before}`);
+      this.#options.journal.notice({ MESSAGE_ID: messageIds.troubleOver }, `well again: ${before}`);
     } else {
       this.#faults.set(origin, fault);
-      this.#options.journal.warn({}, fault);
+      this.#options.journal.warn({ MESSAGE_ID: messageIds.troubleBegan }, fault);
     }
     this.#tell();
   }
@@ -67,7 +68,10 @@ export class Condition {
     this.#settlement = settlement;
     const decision = settlement?.decision;
     const sayings = [...(decision?.troubles ?? []), ...(decision?.warnings ?? [])];
-    for (const saying of sayings) if (!this.#said.has(saying)) this.#options.journal.warn({}, saying);
+    for (const saying of sayings) {
+      if (!this.#said.has(saying))
+        this.#options.journal.warn({ MESSAGE_ID: messageIds.troubleBegan }, saying);
+    }
     this.#said = new Set(sayings);
     this.#tell();
   }

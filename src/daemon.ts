@@ -4,6 +4,7 @@ import { absorbEvent, afterAll } from './core/absorb.ts';
 import { families } from './core/demand.ts';
 import type { LinkEvent } from './core/event.ts';
 import { type Applied, dropVanished, type Link } from './core/link.ts';
+import { eventFields, messageIds, vanishedFields } from './core/message.ts';
 import type { Observed } from './core/observed.ts';
 import { type Profile, profileFor } from './core/profile.ts';
 import { reasonOf } from './core/reason.ts';
@@ -87,7 +88,8 @@ export class Daemon {
   async start(profiles: readonly Profile[] | undefined): Promise<void> {
     const { store, journal, bootId } = this.#options;
     const { state, notices } = await store.load(bootId);
-    for (const { level, text } of notices) journal[level === 'warning' ? 'warn' : 'notice']({}, text);
+    for (const { level, text } of notices)
+      journal[level === 'warning' ? 'warn' : 'notice']({ MESSAGE_ID: messageIds.stateSetAside }, text);
     this.#state = state;
     this.#arrivals = afterAll(state.links);
     this.#settler = new Settler(this.#options, state);
@@ -134,7 +136,7 @@ export class Daemon {
   async release(): Promise<Snapshot> {
     const { journal } = this.#options;
     journal.notice(
-      {},
+      { MESSAGE_ID: messageIds.uplinkRestored },
       'restoring the uplink, as the administrator asked; links that are up are left alone until they come up anew',
     );
     this.#amendments.push(links =>
@@ -227,7 +229,7 @@ export class Daemon {
   async #reconcileOnce(batch: readonly Pending[]): Promise<void> {
     const observed = await this.#settler.observe(this.#state);
     const { links, vanished } = dropVanished(this.#state.links, observed.interfaces);
-    for (const link of vanished) this.#options.journal.info({ PPP_LINK: link.interface }, vanishedLine(link));
+    for (const link of vanished) this.#options.journal.info(vanishedFields(link), vanishedLine(link));
     const amended = this.#amendments.splice(0).reduce((current, amend) => amend(current), links);
     this.#state = { ...this.#state, links: amended };
     const applied = batch.map(pending => this.#absorb(pending, observed));
@@ -248,8 +250,7 @@ export class Daemon {
     const applied = absorbEvent(this.#state.links, { event, arrival, findings }, observed.interfaces);
     this.#state = { ...this.#state, links: applied.links };
     const level = applied.outcome === 'stale' ? 'notice' : 'info';
-    const fields = { PPP_LINK: event.interface, PPP_EVENT: event.name };
-    this.#options.journal[level](fields, eventLine(event, applied));
+    this.#options.journal[level](eventFields(event, applied), eventLine(event, applied));
     return applied;
   }
 

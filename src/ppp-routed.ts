@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { bootIdOf } from './boot-id.ts';
 import { createControlSocket, type Request } from './control/control-socket.ts';
 import { decodeEvent } from './core/event.ts';
+import { messageIds } from './core/message.ts';
 import { reasonOf } from './core/reason.ts';
 import { Daemon } from './daemon.ts';
 import { directoriesOf } from './directories.ts';
@@ -57,7 +58,7 @@ const daemon = new Daemon({
 });
 const spool = new Spool({
   directory: join(directories.runtime, 'spool'),
-  onTrouble: message => journal.warn(message),
+  onTrouble: message => journal.warn({ MESSAGE_ID: messageIds.spoolTrouble }, message),
 });
 
 const pace = new Pace({
@@ -70,8 +71,11 @@ const queue = new Queue({
   spool,
   handle: event => daemon.handle(event),
   onWaiting: count =>
-    journal.notice(`applying ${count} event${count === 1 ? '' : 's'} that waited in the spool`),
-  onTrouble: message => journal.warn(message),
+    journal.notice(
+      { MESSAGE_ID: messageIds.eventsWaited },
+      `applying ${count} event${count === 1 ? '' : 's'} that waited in the spool`,
+    ),
+  onTrouble: message => journal.warn({ MESSAGE_ID: messageIds.troubleBegan }, message),
 });
 
 const hookSocket = createHookSocket({
@@ -79,7 +83,10 @@ const hookSocket = createHookSocket({
   most: 1024,
   onEvent: event => queue.add(event),
   onRefused: error =>
-    journal.warn(`an event was refused, nothing was changed: ${error.code} ${error.message}`),
+    journal.warn(
+      { MESSAGE_ID: messageIds.eventRefused },
+      `an event was refused, nothing was changed: ${error.code} ${error.message}`,
+    ),
 });
 
 const controlSocket = createControlSocket(async (request: Request): Promise<unknown> => {
@@ -120,6 +127,7 @@ async function reload(): Promise<void> {
   if (profiles !== undefined) {
     await daemon.configure(profiles);
     journal.notice(
+      { MESSAGE_ID: messageIds.configurationRead },
       `the configuration was read: ${profiles.length === 0 ? 'no profiles, so every link is left alone' : `profiles ${profiles.map(({ name }) => name).join(', ')}`}`,
     );
   }
@@ -133,6 +141,7 @@ async function stop(signal: string): Promise<void> {
   stopping = true;
   notify('STOPPING=1', 'STATUS=stopping: routes stay as they are');
   journal.notice(
+    { MESSAGE_ID: messageIds.stopping },
     `stopping on ${signal}; routes stay as they are (ppp-routectl restore puts the uplink back)`,
   );
   hookSocket.close();
@@ -164,15 +173,15 @@ async function main(): Promise<void> {
   // What was spooled between the first look and the watch.
   await queue.drain();
   enoughTime();
+  journal.notice({ MESSAGE_ID: messageIds.ready }, `ready: ${daemon.snapshot().status}`);
   notify('READY=1', `STATUS=${daemon.snapshot().status}`);
   keepWatchdogFed(watchdogTime(environment, process.pid), { notify, look: () => daemon.reconcile() });
-  journal.notice(`ready: ${daemon.snapshot().status}`);
 }
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
 process.on('SIGHUP', () => void reload());
 main().catch((error: unknown) => {
-  journal.fatal(`cannot start: ${reasonOf(error)}`);
+  journal.fatal({ MESSAGE_ID: messageIds.cannotStart }, `cannot start: ${reasonOf(error)}`);
   kernel.close();
   process.exit(1);
 });

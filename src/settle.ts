@@ -1,5 +1,6 @@
 import { type Decision, decide } from './core/decide.ts';
 import { destinationsOf } from './core/destinations.ts';
+import { messageIds, stepFields } from './core/message.ts';
 import type { Observed } from './core/observed.ts';
 import { type Step, sentenceOf, shellCommandOf } from './core/plan.ts';
 import { reasonOf } from './core/reason.ts';
@@ -62,7 +63,10 @@ export class Settler {
         state = decision.state;
         for (const { route } of decision.dropped) {
           const why = 'the uplink changed meanwhile, and what is there now stays';
-          this.#journal.notice({ ROUTE: route }, `not bringing back ${route}: ${why}`);
+          this.#journal.notice(
+            { MESSAGE_ID: messageIds.defaultGivenUp, ROUTE: route },
+            `not bringing back ${route}: ${why}`,
+          );
         }
       } else decision = this.#decideWithoutSaving(state, observed);
       const steps = decision.steps.filter(step => !isHopeless(step, failed));
@@ -115,8 +119,9 @@ export class Settler {
   /** The steps that failed; each is told once, for as long as it goes on failing. */
   async #apply(steps: readonly Step[]): Promise<StepFailure[]> {
     const failures: StepFailure[] = [];
+    const links = new Set(this.#durable.links.map(link => link.interface));
     for (const { step, error, skipped } of await this.#kernel.apply(steps)) {
-      const fields = 'route' in step ? { ROUTE: step.route.line } : {};
+      const fields = stepFields(step, { links, failed: skipped === true || error !== undefined });
       const text = `${sentenceOf(step)}: ${shellCommandOf(step)}`;
       if (skipped === true) this.#journal.warn(fields, `not ${text}: what it needs failed`);
       else if (error === undefined) this.#journal.info(fields, text);

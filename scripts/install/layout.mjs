@@ -16,6 +16,7 @@ export const helperUnits = ['ppp-routed-resolve.service'];
 export const unitDirectory = '/usr/lib/systemd/system';
 export const sysusers = '/usr/lib/sysusers.d/ppp-routed.conf';
 export const tmpfiles = '/usr/lib/tmpfiles.d/ppp-routed.conf';
+export const catalog = '/usr/lib/systemd/catalog/ppp-routed.catalog';
 export const user = 'ppp-routed';
 export const actions = ['ip-up', 'ip-down', 'ipv6-up', 'ipv6-down'];
 
@@ -49,6 +50,7 @@ export function layout({ node, perl }) {
     })),
     { path: sysusers, content: source('systemd/sysusers.conf'), mode: 0o644 },
     { path: tmpfiles, content: source('systemd/tmpfiles.conf'), mode: 0o644 },
+    { path: catalog, content: source('systemd/ppp-routed.catalog'), mode: 0o644 },
     {
       path: '/usr/lib/systemd/networkd.conf.d/ppp-routed.conf',
       content: source('systemd/networkd.conf'),

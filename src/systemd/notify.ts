@@ -13,7 +13,7 @@ export function createNotify(environment: NodeJS.ProcessEnv): Notify {
   if (Number.isInteger(descriptor)) {
     return (...assignments) => {
       try {
-        writeSync(descriptor, assignments.join('\n'));
+        writeSync(descriptor, clip(assignments.join('\n')));
       } catch {
         // The manager is being restarted; the next message finds it.
       }
@@ -23,7 +23,24 @@ export function createNotify(environment: NodeJS.ProcessEnv): Notify {
   let turn: Promise<unknown> = Promise.resolve();
   return (...assignments) => {
     turn = turn.then(() =>
-      execa('systemd-notify', ['--', ...assignments], { reject: false, stdio: 'ignore' }),
+      execa('systemd-notify', ['--', ...assignments.map(text => `${clip(text)}`)], {
+        reject: false,
+        stdio: 'ignore',
+      }),
     );
   };
+}
+
+/** Bytes of one message that systemd reads; one that is longer it ignores (NOTIFY_BUFFER_MAX). */
+const mostBytes = 4096;
+
+/** STATUS= comes last: of a thousand links it tells as many as there is room for. */
+function clip(message: string): Buffer {
+  const whole = Buffer.from(message);
+  if (whole.length < mostBytes) return whole;
+  const end = Buffer.from('… (ppp-routectl status has the rest)');
+  let cut = mostBytes - 1 - end.length;
+  // Not within a character: what follows may not be one of its later bytes.
+  while (((whole[cut] ?? 0) & 0xc0) === 0x80) cut--;
+  return Buffer.concat([whole.subarray(0, cut), end]);
 }
