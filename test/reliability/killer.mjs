@@ -16,7 +16,7 @@ import net from 'node:net';
 import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const { writeSync } = fs;
+const { openSync, writeSync } = fs;
 const children = new Set();
 const passed = new Map();
 let passedAll = 0;
@@ -52,19 +52,30 @@ function say(text) {
   writeSync(2, `killer: ${text}\n`);
 }
 
-/** Temporary files have random names. */
-const nameOf = path =>
-  typeof path === 'string' ? basename(path).replace(/[0-9a-f]{6,}|\d+/g, '#') : 'a file';
+/** The path of every descriptor that was opened: by number, or by its handle. */
+const opened = new Map();
 
-/** Calls before and after; what writes bytes is also cut in its middle. */
-function around(call, { name, bytes, fd }) {
+/** Temporary files have random names. What was not opened by a path here (a socket, the manager's) has none. */
+function nameOf(file) {
+  const path = typeof file === 'string' ? file : opened.get(file);
+  return path === undefined ? undefined : basename(path).replace(/[0-9a-f]{6,}|\d+/g, '#');
+}
+
+/** In each of Node's three manners: with a promise, with a callback, and at once. */
+function watch(call, { verb, at = 0, bytesAt }) {
   return function (...args) {
-    const what = name.apply(this, args);
-    if (what === undefined) return call.apply(this, args);
+    const file = typeof this?.fd === 'number' ? this : args[at];
+    const name = nameOf(file);
+    if (name === undefined) return call.apply(this, args);
+    const what = `${verb} ${name}`;
     pass(`before ${what}`);
-    if (bytes !== undefined) {
-      const whole = Buffer.from(bytes.apply(this, args) ?? '');
-      pass(`within ${what}`, () => writeSync(fd.apply(this, args), whole.subarray(0, whole.length >> 1)));
+    if (bytesAt !== undefined) pass(`within ${what}`, () => writeHalf(file, args[bytesAt]));
+    const callback = args.at(-1);
+    if (typeof callback === 'function') {
+      return call.call(this, ...args.slice(0, -1), (...results) => {
+        pass(`after ${what}`);
+        return callback(...results);
+      });
     }
     const result = call.apply(this, args);
     if (typeof result?.then !== 'function') {
@@ -78,54 +89,55 @@ function around(call, { name, bytes, fd }) {
   };
 }
 
-for (const room of [fs, promises]) {
-  const suffix = room === fs ? 'Sync' : '';
-  for (const verb of ['rename', 'link', 'unlink', 'mkdir', 'rm', 'truncate', 'writeFile', 'appendFile']) {
-    const to = verb === 'rename' || verb === 'link' ? 1 : 0;
-    room[verb + suffix] = around(room[verb + suffix], { name: (...args) => `${verb} ${nameOf(args[to])}` });
-  }
+function writeHalf(file, bytes) {
+  const whole = Buffer.from(bytes);
+  const fd = typeof file === 'string' ? openSync(file, 'w') : (file.fd ?? file);
+  writeSync(fd, whole.subarray(0, whole.length >> 1));
 }
 
-const handle = await promises.open('/dev/null');
-const handles = Object.getPrototypeOf(handle);
-await handle.close();
-const opened = new WeakMap();
+const verbs = [
+  { verb: 'rename', at: 1 },
+  { verb: 'link', at: 1 },
+  { verb: 'symlink', at: 1 },
+  ...['unlink', 'mkdir', 'rm', 'rmdir', 'truncate', 'fsync', 'fdatasync', 'ftruncate'].map(verb => ({
+    verb,
+  })),
+  ...['writeFile', 'appendFile', 'write'].map(verb => ({ verb, bytesAt: 1 })),
+];
+for (const one of verbs) {
+  for (const [room, name] of [
+    [promises, one.verb],
+    [fs, one.verb],
+    [fs, `${one.verb}Sync`],
+  ])
+    if (name in room) room[name] = watch(room[name], one);
+}
+
 const { open } = promises;
 promises.open = async (path, ...rest) => {
-  const file = await open(path, ...rest);
-  opened.set(file, nameOf(path));
-  return file;
+  const handle = await open(path, ...rest);
+  opened.set(handle, String(path));
+  return handle;
 };
-const ofHandle = verb =>
-  function () {
-    return `${verb} ${opened.get(this)}`;
-  };
-for (const verb of ['sync', 'datasync', 'truncate'])
-  handles[verb] = around(handles[verb], { name: ofHandle(verb) });
-for (const verb of ['writeFile', 'appendFile', 'write']) {
-  handles[verb] = around(handles[verb], {
-    name: ofHandle(verb),
-    bytes: data => data,
-    fd() {
-      return this.fd;
-    },
-  });
-}
-
-const paths = new Map();
-const { openSync } = fs;
+fs.open = new Proxy(fs.open, {
+  apply: (call, self, [path, ...rest]) =>
+    call.call(self, path, ...rest.slice(0, -1), (error, fd) => {
+      if (!error) opened.set(fd, String(path));
+      rest.at(-1)(error, fd);
+    }),
+});
 fs.openSync = (path, ...rest) => {
   const fd = openSync(path, ...rest);
-  paths.set(fd, nameOf(path));
+  opened.set(fd, String(path));
   return fd;
 };
-for (const verb of ['fsyncSync', 'fdatasyncSync', 'ftruncateSync'])
-  fs[verb] = around(fs[verb], { name: fd => `${verb} ${paths.get(fd)}` });
-fs.writeSync = around(writeSync, {
-  name: fd => (paths.has(fd) ? `write ${paths.get(fd)}` : undefined),
-  bytes: (_, data) => data,
-  fd: fd => fd,
-});
+
+const handle = await open('/dev/null');
+const handles = Object.getPrototypeOf(handle);
+await handle.close();
+for (const verb of ['sync', 'datasync', 'truncate']) handles[verb] = watch(handles[verb], { verb });
+for (const verb of ['writeFile', 'appendFile', 'write'])
+  handles[verb] = watch(handles[verb], { verb, bytesAt: 0 });
 
 const { spawn } = childProcess;
 childProcess.spawn = (...args) => {
@@ -171,8 +183,15 @@ net.Server.prototype.emit = function (event, ...args) {
     const name = nameOf(this.address());
     pass(`${name}: accept`);
     onRead(socket, `${name}: read`);
-    for (const verb of ['write', 'end'])
-      socket[verb] = around(socket[verb], { name: () => `${name}: ${verb}` });
+    for (const verb of ['write', 'end']) {
+      const { [verb]: call } = socket;
+      socket[verb] = (...words) => {
+        pass(`${name}: before ${verb}`);
+        const result = call.apply(socket, words);
+        pass(`${name}: after ${verb}`);
+        return result;
+      };
+    }
   }
   return emit.call(this, event, ...args);
 };
