@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { linkSync, mkdirSync, renameSync, unlinkSync } from 'node:fs';
+import { linkSync, mkdirSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { readdir, readFile, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
@@ -20,35 +20,42 @@ export class StateError extends Error {
   override readonly name = 'StateError';
 }
 
-/** `state.json` and `state.json.previous` in the state directory; many links have a file of their own. */
+/**
+ * `state.json`, a copy of it and `state.json.previous` in the state directory; many links have a file of their own. The
+ * generation before knows nothing of the default that was displaced just now; the copy does.
+ */
 export class StateFile {
   readonly #directory: string;
   readonly #path: string;
+  readonly #copy: string;
   readonly #previous: string;
   readonly #linkFile: LinkFile;
 
   constructor(directory: string) {
     this.#directory = directory;
     this.#path = join(directory, 'state.json');
+    this.#copy = join(directory, 'state.json.copy');
     this.#previous = join(directory, 'state.json.previous');
     this.#linkFile = new LinkFile(directory);
   }
 
   /**
-   * Reads the state of this boot. What cannot be read is passed over for the previous generation, and that for an empty
-   * state: a start from what the kernel shows. Never throws.
+   * Reads the state of this boot. What cannot be read is passed over for its copy, that for the previous generation, and
+   * that for an empty state: a start from what the kernel shows. Never throws.
    */
   async load(bootId: string): Promise<LoadedState> {
     const notices: LoadedState['notices'] = [];
     await this.#clearTemporary();
-    for (const path of [this.#path, this.#previous]) {
+    const instead = new Map([
+      [this.#path, 'trying its copy'],
+      [this.#copy, 'trying the generation before it'],
+      [this.#previous, 'starting from what the kernel shows'],
+    ]);
+    for (const [path, next] of instead) {
       const read = await readState(path, { bootId, linkFile: this.#linkFile });
       if (read === 'missing') continue;
       if (typeof read === 'string') {
-        notices.push({
-          level: 'warning',
-          text: `${path} ${read}; ${path === this.#path ? 'trying the generation before it' : 'starting from what the kernel shows'}`,
-        });
+        notices.push({ level: 'warning', text: `${path} ${read}; ${next}` });
         // Kept for a person to look at, and out of the way of the generation that is still good.
         await rename(path, `${path}.rejected`).catch(() => undefined);
         continue;
@@ -74,11 +81,15 @@ export class StateFile {
       mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
       const part = await this.#linkFile.store(state.links);
       const content = { ...state, ...part };
+      const text = `${JSON.stringify({ ...content, checksum: checksumOf(content) }, undefined, 2)}\n`;
       await writeDurably({
         path: this.#path,
         temporary: join(this.#directory, `${temporaryPrefix}${process.pid}`),
-        text: `${JSON.stringify({ ...content, checksum: checksumOf(content) }, undefined, 2)}\n`,
-        beforeRename: () => this.#keepPrevious(),
+        text,
+        beforeRename: () => {
+          this.#keepPrevious();
+          this.#keepCopy(text);
+        },
       });
       this.#linkFile.saved(part);
     } catch (cause) {
@@ -98,6 +109,19 @@ export class StateFile {
       linkSync(this.#path, next);
     }
     renameSync(next, this.#previous);
+  }
+
+  /** Not synced: a machine that crashed has another boot, and then the file is history. */
+  #keepCopy(text: string): void {
+    const next = join(this.#directory, `${temporaryPrefix}${process.pid}.copy`);
+    try {
+      writeFileSync(next, text, { mode: 0o600 });
+      renameSync(next, this.#copy);
+    } catch {
+      // Better none than one that is older than the generation before.
+      rmSync(next, { force: true });
+      rmSync(this.#copy, { force: true });
+    }
   }
 
   /** What a daemon that was killed was about to write. */
@@ -133,7 +157,7 @@ async function readState(
     return `is of schema ${JSON.stringify(parsed.schema)}, and this program reads ${schemaNumber}`;
   }
   // A flipped bit can leave a route that reads well and leads astray. A file that a person wrote has no checksum.
-  if (isDamaged(parsed, bootId)) return 'is damaged: its checksum does not fit';
+  if (isDamaged(parsed)) return 'is damaged: its checksum does not fit';
   const result = v.safeParse(FileSchema, parsed);
   if (!result.success) {
     const [issue] = result.issues;
@@ -151,11 +175,10 @@ async function readState(
   }
 }
 
-function isDamaged(parsed: unknown, bootId: string): boolean {
+/** Also where it seems to be of another boot: the flipped bit may be in the boot id. */
+function isDamaged(parsed: unknown): boolean {
   if (typeof parsed !== 'object' || parsed === null || !('checksum' in parsed)) return false;
   const { checksum, ...state } = parsed;
-  // Of another boot it is history, whatever it says.
-  if ('bootId' in state && state.bootId !== bootId) return false;
   return checksum !== checksumOf(state);
 }
 

@@ -186,7 +186,7 @@ scenario('what a hook passes on may be hostile', async (lab, t) => {
   await lab.shows(linkAlone);
 });
 
-/** What may have become of `state.json` while the daemon was down and the link up. The generation before is good. */
+/** What may have become of `state.json` and its copy while the daemon was down and the link up. The generation before is good. */
 const spoiled: Record<string, { spoil: (text: string) => string; says: RegExp }> = {
   'not JSON': { spoil: () => 'default via 192.168.1.1\n', says: /is not JSON/ },
   empty: { spoil: () => '', says: /is not JSON, or cut short/ },
@@ -222,15 +222,17 @@ const spoiled: Record<string, { spoil: (text: string) => string; says: RegExp }>
 scenario('the state file is spoiled while the link is up: the one before it counts', async (lab, t) => {
   await lab.machine();
   await lab.up('ppp0');
-  const rejected = `${lab.directory}/state/state.json.rejected`;
+  const rejected = ['', '.copy'].map(suffix => `${lab.directory}/state/state.json${suffix}.rejected`);
   for (const [what, { spoil, says }] of Object.entries(spoiled)) {
     t.comment(what);
     // A second generation, with a link that is left alone; the one before it knows of ppp0 alone.
     await lab.up('ppp1', { ipparam: '' });
     await spoilState(lab, spoil);
     await lab.startDaemon();
-    await lab.says(new RegExp(`^warn: .*/state\\.json ${says.source}.*; trying the generation before it$`));
-    await lab.run('rm', rejected);
+    await lab.says(
+      new RegExp(`^warn: .*/state\\.json\\.copy ${says.source}.*; trying the generation before it$`),
+    );
+    await lab.run('rm', ...rejected);
     await lab.down('ppp1', { ipparam: '' });
     await lab.shows(onLink, what);
     t.same(
@@ -243,7 +245,7 @@ scenario('the state file is spoiled while the link is up: the one before it coun
   await lab.restored();
 });
 
-scenario('both generations are spoiled: a loud start from what the kernel shows', async (lab, t) => {
+scenario('all generations are spoiled: a loud start from what the kernel shows', async (lab, t) => {
   await lab.machine();
   await lab.up('ppp0');
   await lab.up('ppp1', { ipparam: '' });
@@ -356,7 +358,7 @@ scenario('a configuration that is bad at start', async (lab, t) => {
 async function spoilState(lab: Lab, spoil: (text: string) => string): Promise<void> {
   await lab.stopDaemon('SIGKILL');
   const good = await lab.run('cat', `${lab.directory}/state/state.json`);
-  await lab.write('state/state.json', spoil(good));
+  for (const name of ['state.json', 'state.json.copy']) await lab.write(`state/${name}`, spoil(good));
 }
 
 /** As a person writes it. */
