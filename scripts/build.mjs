@@ -15,13 +15,11 @@ await build({
   bundle: true,
   platform: 'node',
   target: 'node20.19',
-  format: 'esm',
+  // Not ESM: there every module of Node's is loaded at the start, also for what is imported later or never.
+  format: 'cjs',
   sourcemap: true,
   logLevel: 'warning',
-  // Some dependencies are CommonJS and ask for Node's modules with require().
-  banner: {
-    js: "#!/usr/bin/env node\nimport { createRequire as _createRequire } from 'node:module'; const require = _createRequire(import.meta.url);",
-  },
+  banner: { js: '#!/usr/bin/env node' },
 });
-await writeFile(`${root}dist/package.json`, '{ "type": "module" }\n');
+await writeFile(`${root}dist/package.json`, '{ "type": "commonjs" }\n');
 for (const name of programs) await chmod(`${root}dist/${name}.js`, 0o755);

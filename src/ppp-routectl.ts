@@ -1,17 +1,12 @@
-import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { bootIdOf } from './boot-id.ts';
 import { CommandError, exitStatus } from './cli/command-error.ts';
-import { explain } from './cli/explain.ts';
-import { plan } from './cli/plan.ts';
-import { reload } from './cli/reload.ts';
-import { type RestoreRoom, restore } from './cli/restore.ts';
-import { routes } from './cli/routes.ts';
-import { type StatusOptions, status } from './cli/status.ts';
+import type { RestoreRoom } from './cli/restore.ts';
+import type { StatusOptions } from './cli/status.ts';
 import { createTerminal } from './cli/terminal.ts';
-import { type WorkstationsOptions, type WorkstationsRoom, workstations } from './cli/workstations.ts';
+import type { WorkstationsOptions, WorkstationsRoom } from './cli/workstations.ts';
 import { ask, ControlError } from './control/control-client.ts';
 import { eventNames } from './core/event.ts';
 import type { Sight } from './core/snapshot.ts';
@@ -34,6 +29,7 @@ const room: RestoreRoom & WorkstationsRoom & { resolve(name: string): Promise<st
     }
   },
   resolve: async name => {
+    const { lookup } = await import('node:dns/promises');
     const found = await lookup(name, { all: true }).catch(() => []);
     return found.map(({ address }) => address);
   },
@@ -119,6 +115,7 @@ interface PlanOptions {
 }
 
 const json = ['--json', 'for programs'] as const;
+/** What only one command needs is loaded by that command. */
 const run = async (result: Promise<number>) => {
   process.exitCode = await result;
 };
@@ -128,19 +125,23 @@ program
   .description('what holds now: the links, what is saved, what is wrong')
   .option(...json)
   .option('-w, --watch', 'print it anew whenever it changes')
-  .action((options: StatusOptions) => run(status(room, options)));
+  .action((options: StatusOptions) =>
+    run(import('./cli/status.ts').then(({ status }) => status(room, options))),
+  );
 program
   .command('routes')
   .description('the route tables, each line with what it means')
   .option(...json)
-  .action((options: { json?: boolean }) => run(routes(room, options)));
+  .action((options: { json?: boolean }) =>
+    run(import('./cli/routes.ts').then(({ routes }) => routes(room, options))),
+  );
 program
   .command('explain')
   .description('which route carries an address, and why')
   .argument('<address>', 'an address, or a host name: then each of its addresses')
   .option(...json)
   .action((destination: string, options: { json?: boolean }) =>
-    run(explain(room, { destination, ...options })),
+    run(import('./cli/explain.ts').then(({ explain }) => explain(room, { destination, ...options }))),
   );
 program
   .command('plan')
@@ -170,11 +171,13 @@ program
       { peerOption, ...options }: PlanOptions,
     ) =>
       run(
-        plan(room, {
-          ...{ event, interface: name, tty, speed, local, remote, ipparam },
-          ...options,
-          'peer-option': peerOption,
-        }),
+        import('./cli/plan.ts').then(({ plan }) =>
+          plan(room, {
+            ...{ event, interface: name, tty, speed, local, remote, ipparam },
+            ...options,
+            'peer-option': peerOption,
+          }),
+        ),
       ),
   );
 program
@@ -184,27 +187,33 @@ program
   .option('--gateway <address>', "the far gateway's address on its own LAN")
   .option('--lan <interface>', 'only the hosts on this LAN')
   .option(...json)
-  .action((link: string, options: WorkstationsOptions) => run(workstations(room, { link, ...options })));
+  .action((link: string, options: WorkstationsOptions) =>
+    run(import('./cli/workstations.ts').then(({ workstations }) => workstations(room, { link, ...options }))),
+  );
 program
   .command('restore')
   .description('put the uplink back now, also without a daemon')
-  .action(() => run(restore(room)));
+  .action(() => run(import('./cli/restore.ts').then(({ restore }) => restore(room))));
 program
   .command('reload')
   .description('read the configuration now')
-  .action(() => run(reload(room)));
+  .action(() => run(import('./cli/reload.ts').then(({ reload }) => reload(room))));
 
 // `ppp-routectl routes | head` is no fault.
 process.stdout.on('error', () => process.exit());
 process.on('SIGINT', () => process.exit());
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError)
-    process.exitCode = error.exitCode === 0 ? exitStatus.fine : exitStatus.usage;
-  else if (error instanceof CommandError) {
-    console.error(`ppp-routectl: ${error.message}\n  ${error.advice}`);
-    process.exitCode = error.exitStatus;
-  } else throw error;
+async function main(): Promise<void> {
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError)
+      process.exitCode = error.exitCode === 0 ? exitStatus.fine : exitStatus.usage;
+    else if (error instanceof CommandError) {
+      console.error(`ppp-routectl: ${error.message}\n  ${error.advice}`);
+      process.exitCode = error.exitStatus;
+    } else throw error;
+  }
 }
+
+void main();

@@ -1,6 +1,5 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Command } from 'commander';
 import { bootIdOf } from './boot-id.ts';
 import { createControlSocket, type Request } from './control/control-socket.ts';
 import { decodeEvent } from './core/event.ts';
@@ -24,14 +23,6 @@ import { createNotify } from './systemd/notify.ts';
 import { askForTime } from './systemd/slow-start.ts';
 import { keepWatchdogFed, watchdogTime } from './systemd/watchdog.ts';
 import { version } from './version.ts';
-
-new Command('ppp-routed')
-  .description(
-    'Decides where traffic goes when pppd brings a PPP link up or down. Started by systemd; see ppp-routectl for a look at it.',
-  )
-  .version(version)
-  .allowExcessArguments(false)
-  .parse();
 
 process.umask(0o077);
 // Without a PATH nothing is found, and pppd, cron and the like give none.
@@ -157,7 +148,20 @@ function placeOf(name: 'hook' | 'control', mode: number): Place {
   return fd === undefined ? { path: join(directories.runtime, `${name}.sock`), mode } : { fd };
 }
 
+/** systemd gives no arguments, and what reads them need not be loaded then. Whoever gives some gets an answer, and no daemon. */
+async function answerArguments(): Promise<void> {
+  const { Command } = await import('commander');
+  new Command('ppp-routed')
+    .description(
+      'Decides where traffic goes when pppd brings a PPP link up or down. Started by systemd; see ppp-routectl for a look at it.',
+    )
+    .version(version)
+    .allowExcessArguments(false)
+    .parse();
+}
+
 async function main(): Promise<void> {
+  if (process.argv.length > 2) await answerArguments();
   notify('STATUS=starting: nothing has been looked at yet');
   const enoughTime = askForTime(notify);
   await mkdir(directories.runtime, { recursive: true, mode: 0o750 });

@@ -1,4 +1,4 @@
-import { execa } from 'execa';
+import { type Subprocess, startSubprocess } from './subprocess.ts';
 
 /*
  * INVARIANTS
@@ -56,7 +56,7 @@ export interface IpBatchOptions {
 /** A long-lived `ip -batch -`: ip-batch mode in ip(8). Through stdbuf, because ip buffers its output into a pipe. */
 export class IpBatch {
   readonly #options: IpBatchOptions;
-  #process: ReturnType<typeof startIp> | undefined;
+  #process: Subprocess | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #current: Exchange | undefined;
   #isOld = false;
@@ -168,13 +168,10 @@ export class IpBatch {
     process.stdin.on('error', () => undefined);
     splitLines(process.stdout, line => this.#current?.takeOutput(line));
     splitLines(process.stderr, line => this.#current?.takeError(line));
-    process.then(
-      ({ exitCode, shortMessage }) => {
-        const missing = exitCode === undefined || exitCode === 126 || exitCode === 127;
-        this.#ended(process, { missing, message: shortMessage ?? 'ip ended' });
-      },
-      (error: unknown) => this.#ended(process, { missing: true, message: String(error) }),
-    );
+    void process.ended.then(({ exitCode, message }) => {
+      const missing = exitCode === undefined || exitCode === 126 || exitCode === 127;
+      this.#ended(process, { missing, message });
+    });
     return process;
   }
 
@@ -191,16 +188,9 @@ export class IpBatch {
 /** Milliseconds; pppd takes longer from the interface to its hook. */
 const renewAfter = 20;
 
-function startIp({ family, environment }: IpBatchOptions) {
+function startIp({ family, environment }: IpBatchOptions): Subprocess {
   const flag = family === 'inet' ? '-4' : '-6';
-  return execa('stdbuf', ['-oL', 'ip', flag, '-o', '-force', '-batch', '-'], {
-    encoding: 'utf8',
-    buffer: false,
-    stdin: 'pipe',
-    reject: false,
-    extendEnv: false,
-    env: { ...environment, LC_ALL: 'C' },
-  });
+  return startSubprocess(['stdbuf', '-oL', 'ip', flag, '-o', '-force', '-batch', '-'], environment);
 }
 
 /**

@@ -1,5 +1,5 @@
-import { execa } from 'execa';
 import { splitLines } from './ip-batch.ts';
+import { type Subprocess, startSubprocess } from './subprocess.ts';
 
 export interface IpMonitorOptions {
   environment: NodeJS.ProcessEnv;
@@ -14,7 +14,7 @@ export interface IpMonitorOptions {
 /** One long-lived `ip monitor` (ip-monitor(8)). */
 export class IpMonitor {
   readonly #options: IpMonitorOptions;
-  #process: ReturnType<typeof startMonitor> | undefined;
+  #process: Subprocess | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -47,10 +47,7 @@ export class IpMonitor {
         this.#options.onTrouble(undefined);
       }, this.#options.restartAfter);
     };
-    process.then(
-      ({ shortMessage }) => ended(shortMessage ?? 'no reason given'),
-      (error: unknown) => ended(String(error)),
-    );
+    void process.ended.then(({ message }) => ended(message));
   }
 
   /** Another one, at once: this one does not answer, or knows interfaces by names of before. */
@@ -68,13 +65,7 @@ export class IpMonitor {
   }
 }
 
-function startMonitor(environment: NodeJS.ProcessEnv) {
-  return execa('ip', ['-o', 'monitor', 'label', 'link', 'address', 'route', 'rule', 'nexthop'], {
-    encoding: 'utf8',
-    buffer: false,
-    stdin: 'ignore',
-    reject: false,
-    extendEnv: false,
-    env: { ...environment, LC_ALL: 'C' },
-  });
+function startMonitor(environment: NodeJS.ProcessEnv): Subprocess {
+  const argv = ['ip', '-o', 'monitor', 'label', 'link', 'address', 'route', 'rule', 'nexthop'];
+  return startSubprocess(argv, environment);
 }

@@ -1,5 +1,4 @@
 import { writeSync } from 'node:fs';
-import { execa } from 'execa';
 
 /** Tells the service manager: READY=1, STATUS=…, RELOADING=1, STOPPING=1 (sd_notify(3)). */
 export type Notify = (...assignments: string[]) => void;
@@ -22,12 +21,12 @@ export function createNotify(environment: NodeJS.ProcessEnv): Notify {
   if (environment.NOTIFY_SOCKET === undefined) return () => undefined;
   let turn: Promise<unknown> = Promise.resolve();
   return (...assignments) => {
-    turn = turn.then(() =>
-      execa('systemd-notify', ['--', ...assignments.map(text => `${clip(text)}`)], {
-        reject: false,
-        stdio: 'ignore',
-      }),
-    );
+    turn = turn.then(async () => {
+      // Big, and rarely needed.
+      const { execa } = await import('execa');
+      const message = assignments.map(text => `${clip(text)}`);
+      await execa('systemd-notify', ['--', ...message], { reject: false, stdio: 'ignore' });
+    });
   };
 }
 
