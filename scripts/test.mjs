@@ -19,13 +19,17 @@ const tiers = {
   },
   hooks: { paths: ['hooks'], says: 'the hooks on three shells, with every client' },
   netns: {
-    paths: ['netns', 'cli', 'demo', 'readme'],
+    paths: ['netns', 'kernel', 'cli', 'demo', 'readme'],
     says: 'the real kernel in private namespaces',
     // The model's long walk, for every seed.
     environment: { NETNS_STEPS: '1000' },
     timeout: 600,
   },
-  'netns-user': { paths: ['netns', 'cli', 'readme'], as: nobody, says: 'the same as an ordinary user' },
+  'netns-user': {
+    paths: ['netns', 'kernel', 'cli', 'readme'],
+    as: nobody,
+    says: 'the same as an ordinary user',
+  },
   reliability: {
     paths: ['reliability'],
     says: 'killed at every step, damaged files, an ip that misbehaves: the short forms',

@@ -100,6 +100,8 @@ export function parseRoute(text: string, family: Family): Route | undefined {
       else if (word === 'tos') route.tos = value;
       else if (word === 'src') route.source = value;
       else if (word === 'nhid') route.nexthopId = value;
+      else if (word === 'expires')
+        route.unrestorable = '`expires` cannot be given back to the kernel as it was';
       else if (word === 'features') {
         const features = [value];
         while (words[0] === 'ecn' || words[0] === 'tcp_usec_ts') features.push(words.shift() as string);

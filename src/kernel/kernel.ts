@@ -149,8 +149,12 @@ export class Kernel {
   async apply(steps: readonly Step[]): Promise<StepResult[]> {
     const results = new Map<Step, StepResult>();
     const waves = wavesOf(steps);
-    this.#mirror.expectLast(
-      steps.flatMap(step => (step.kind === 'add-route' && step.purpose === 'restore' ? [step.route] : [])),
+    this.#mirror.expect(
+      steps.flatMap(step =>
+        step.kind === 'add-route'
+          ? [{ route: step.route, position: step.purpose === 'restore' ? 'last' : 'first' }]
+          : [],
+      ),
     );
     for (const wave of waves) {
       const due = wave.filter(step => {
@@ -174,7 +178,7 @@ export class Kernel {
     }
     // The monitor does not tell of proxy neighbours.
     if (steps.some(({ kind }) => kind.endsWith('-proxy'))) await this.#readProxyNeighbours();
-    this.#mirror.expectLast([]);
+    this.#mirror.expect([]);
     return [...results.values()];
   }
 

@@ -1,6 +1,6 @@
 import type { Address, Interface, Observed, ProxyNeighbour, Rule } from '../core/observed.ts';
 import { type Family, type Prefix, parsePrefix } from '../core/prefix.ts';
-import { identityOf, isOwn, parseRoute, type Route } from '../core/route.ts';
+import { identityOf, parseRoute, type Route } from '../core/route.ts';
 import { parseAddress, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
 import { type Position, RouteTable } from './route-table.ts';
 
@@ -20,7 +20,18 @@ export interface Reading {
   proxyNeighbours: Readonly<Record<Family, readonly string[]>>;
 }
 
+/** What else is known of an interface. */
+interface Device {
+  /** ip-link(8) */
+  group: string;
+  /** In bytes. */
+  mtu: number;
+  hasCarrier: boolean;
+}
+
 const families = ['inet', 'inet6'] as const;
+/** addrconf_add_linklocal() adds one for every interface, all of one metric. */
+const linkLocal = /^fe80::\/\d+ dev \S+ proto kernel metric 256 (linkdown )?pref medium *$/;
 
 /** The kernel's tables as they were read, kept up by what `ip monitor` has said since. */
 export class Mirror {
@@ -32,13 +43,14 @@ export class Mirror {
   rulesAreOld = false;
   readonly #onLink: (face: Interface) => void;
   #interfaces = new Map<number, Interface>();
-  readonly #groups = new Map<number, string>();
+  /** By the index of the interface. */
+  readonly #devices = new Map<number, Device>();
   #addresses = new Map<string, Address>();
   #tables: Record<Family, RouteTable> = { inet: new RouteTable('inet'), inet6: new RouteTable('inet6') };
   readonly #rules: Record<Family, readonly Rule[]> = { inet: [], inet6: [] };
   #proxyNeighbours: readonly ProxyNeighbour[] = [];
-  /** Routes that go behind all of their metric, by identity. */
-  #expected: ReadonlySet<string> = new Set();
+  /** Where among others of their metric our own go, by identity. */
+  #expected: ReadonlyMap<string, Position> = new Map();
   #interfaceList: Interface[] | undefined;
   #addressList: Address[] | undefined;
 
@@ -50,7 +62,7 @@ export class Mirror {
   /** The whole of the tables, as they were read just now. */
   take(reading: Reading): void {
     this.#interfaces = new Map();
-    this.#groups.clear();
+    this.#devices.clear();
     this.#addresses = new Map();
     this.#tables = { inet: new RouteTable('inet'), inet6: new RouteTable('inet6') };
     for (const line of reading.links) this.#hearLink(line, false);
@@ -78,9 +90,9 @@ export class Mirror {
     );
   }
 
-  /** These routes are about to be appended: where each stands among others of its metric is known. */
-  expectLast(routes: readonly Route[]): void {
-    this.#expected = new Set(routes.map(identityOf));
+  /** These routes are about to be prepended or appended: where each stands among others of its metric is known. */
+  expect(routes: readonly { route: Route; position: Position }[]): void {
+    this.#expected = new Map(routes.map(({ route, position }) => [identityOf(route), position]));
   }
 
   /** One line of `ip -o monitor label link address route rule nexthop`. */
@@ -94,8 +106,7 @@ export class Mirror {
       this.rulesAreOld = true;
       this.version++;
     } else if (label === 'NEXTHOP') {
-      if (families.some(family => this.#tables[family].usesNexthopObjects))
-        this.suspect('a nexthop object changed');
+      if (this.#usesNexthopObjects) this.suspect('a nexthop object changed');
     } else if (/No buffer space|netlink receive error/.test(line)) this.suspect('lines were lost');
   }
 
@@ -131,12 +142,16 @@ export class Mirror {
   get deviceUp(): { name: string; group: string } | undefined {
     let found: { name: string; group: string } | undefined;
     for (const { ifindex, name, up } of this.#interfaces.values()) {
-      const group = this.#groups.get(ifindex);
+      const group = this.#devices.get(ifindex)?.group;
       if (!up || group === undefined) continue;
       found ??= { name, group };
       if (name === 'lo') return { name, group };
     }
     return found;
+  }
+
+  get #usesNexthopObjects(): boolean {
+    return families.some(family => this.#tables[family].usesNexthopObjects);
   }
 
   #hearLink(text: string, deleted: boolean): void {
@@ -148,14 +163,15 @@ export class Mirror {
     if (deleted) {
       if (known === undefined) return;
       this.#interfaces.delete(face.ifindex);
-      this.#groups.delete(face.ifindex);
+      this.#devices.delete(face.ifindex);
       this.#forgetAddressesOf(known.name);
       this.#forgetRoutesThrough(known.name, families);
       this.#changed('interfaces');
       return;
     }
     this.#onLink(face);
-    this.#groups.set(face.ifindex, group);
+    const mtu = Number(/ mtu (\d+)/.exec(text)?.[1]);
+    this.#hearDevice(face, { group, mtu, hasCarrier: !/^[^>]*\bNO-CARRIER\b/.test(text) });
     if (known?.name === face.name && known.up === face.up) return;
     this.#interfaces.set(face.ifindex, face);
     this.#changed('interfaces');
@@ -165,8 +181,24 @@ export class Mirror {
     if (known !== undefined && face.name === 'lo') this.suspect('the loopback device changed');
   }
 
+  #hearDevice({ ifindex, name }: Interface, device: Device): void {
+    const known = this.#devices.get(ifindex);
+    this.#devices.set(ifindex, device);
+    if (known === undefined) return;
+    if (known.mtu !== device.mtu) {
+      // addrconf_notify(): below 1280 there is no IPv6, as if the device were down.
+      if (device.mtu < 1280) this.#forgetRoutesThrough(name, ['inet6']);
+      // rt6_mtu_change() follows with the routes' own, and says nothing.
+      else if (this.#tables.inet6.hasMtuThrough(name)) this.suspect(`the MTU of ${name} changed`);
+    }
+    // nh_netdev_event() ends nexthop objects with the carrier, and says nothing.
+    if (known.hasCarrier && !device.hasCarrier && this.#usesNexthopObjects)
+      this.suspect(`nexthop objects may have ended with the carrier of ${name}`);
+  }
+
   #hearAddress(text: string, deleted: boolean): void {
-    const address = parseAddress(text);
+    // One that goes may have been checked anew.
+    const address = parseAddress(deleted ? text.replace(' tentative', '') : text);
     if (address === undefined) return;
     const { dev, family } = address;
     const key = [dev, family, address.address, address.length, address.peer].join(' ');
@@ -199,12 +231,10 @@ export class Mirror {
 
   /** Where a route stands of which there may be others of its metric. */
   #positionOf(text: string, family: Family): Position {
-    if (family === 'inet6') return 'alone';
-    const protocol = / proto (\S+)/.exec(text)?.[1] ?? '';
-    if (isOwn({ protocol })) return 'first';
+    if (family === 'inet6') return linkLocal.test(text) ? 'last' : 'alone';
     if (this.#expected.size === 0) return 'alone';
     const route = parseRoute(text, family);
-    return route !== undefined && this.#expected.has(identityOf(route)) ? 'last' : 'alone';
+    return (route && this.#expected.get(identityOf(route))) ?? 'alone';
   }
 
   #forgetAddressesOf(dev: string): void {

@@ -9,11 +9,15 @@ export function parseInterface(line: string): Interface | undefined {
   return { ifindex: Number(ifindex), name, up: flags.split(',').includes('UP') };
 }
 
-/** One line of `ip -o address show`: `6: ppp0    inet 10.99.0.2 peer 10.99.0.1/32 scope …`. */
+/**
+ * One line of `ip -o address show`: `6: ppp0    inet 10.99.0.2 peer 10.99.0.1/32 scope …`. An IPv6 address that may be a
+ * duplicate yet (RFC 4862, 5.4) is nobody's: no route can have it as its source, and `ip monitor` says nothing of it.
+ */
 export function parseAddress(line: string): Address | undefined {
   const found = /^\d+: (\S+)\s+(inet6?) ([0-9a-f.:]+)(?: peer ([0-9a-f.:]+))?(?:\/(\d+))?/.exec(line);
   if (found === null) return undefined;
   const [, dev = '', family, address = '', peer, length] = found;
+  if (/^[^\\]* tentative\b/.test(line)) return undefined;
   const widest = family === 'inet' ? 32 : 128;
   return {
     dev,

@@ -34,8 +34,11 @@ export class RouteTable {
     const entry = this.#entryOf(line);
     if (entry === undefined) return false;
     const peers = this.#peersOf(entry);
-    if (peers.some(peer => peer.isSameAs(entry))) return false;
-    if (peers.length > 0 && position === 'alone') return 'doubt';
+    const isThere = peers.some(peer => peer.isSameAs(entry));
+    // fib6_add_rt2node() replaces all of a metric, also by one of them.
+    const isAmbiguous = isThere ? this.#family === 'inet6' && peers.length > 1 : peers.length > 0;
+    if (isAmbiguous && position === 'alone') return 'doubt';
+    if (isThere) return false;
     this.#insert(entry, position);
     return true;
   }
@@ -66,6 +69,11 @@ export class RouteTable {
   /** Does any route use a nexthop object (ip-nexthop(8)), whose end takes the route away without a word? */
   get usesNexthopObjects(): boolean {
     return this.#nexthopUsers > 0;
+  }
+
+  /** Does any route through a device have an MTU of its own? */
+  hasMtuThrough(dev: string): boolean {
+    return [...(this.#byMention.get(`dev ${dev}`) ?? [])].some(({ text }) => / mtu /.test(text));
   }
 
   get own(): Route[] {
@@ -183,7 +191,12 @@ class Entry {
   isSameAs(other: Entry): boolean {
     if (this.text === other.text) return true;
     const { route } = this;
-    return route !== undefined && other.route !== undefined && identityOf(route) === identityOf(other.route);
+    if (route === undefined || other.route === undefined) return false;
+    return (
+      identityOf(route) === identityOf(other.route) &&
+      route.unrestorable === other.route.unrestorable &&
+      route.attributes.join() === other.route.attributes.join()
+    );
   }
 
   #readWords(words: readonly string[], from: number): void {
