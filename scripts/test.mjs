@@ -38,7 +38,7 @@ const tiers = {
     timeout: 1200,
   },
   systemd: {
-    paths: ['activation', 'systemd', 'sandbox', 'health', 'journal', 'idle'].map(
+    paths: ['activation', 'systemd', 'sandbox', 'health', 'journal', 'operations', 'idle'].map(
       name => `vm/${name}.test.ts`,
     ),
     needsRoot: true,
