@@ -54,6 +54,12 @@ const valueLimit = 255;
 const repeatable = new Set(['peer-option', 'unusable']);
 const peerOptionLimit = 4;
 
+/**
+ * The names that ip takes for what they are, wherever they stand. In a batch a `#` begins a comment, quotes and a backslash at
+ * the end have a meaning (getcmdline() and makeargs() in iproute2's lib/utils.c); it prints `@` before a device's parent.
+ */
+export const interfaceName = /^(?!-)(?!\.{1,2}$)(?!.*["#'\\@:])[!-.0-~]{1,15}$/;
+
 /** Does this chunk of bytes hold a whole event? An event ends with an empty line. */
 export function isComplete(bytes: Buffer): boolean {
   return bytes.includes('\n\n');
@@ -84,8 +90,8 @@ export function decodeEvent(bytes: Buffer): LinkEvent {
   if (dropped !== undefined) throw fieldError(dropped, undefined, 'printable characters, at most 255 bytes');
   const ifname = take(
     'interface',
-    /^(?!-)(?!\.{1,2}$)[!-.0-~]{1,15}$/,
-    'an interface name of 1 to 15 characters',
+    interfaceName,
+    'an interface name of 1 to 15 characters, none of them " # \' \\ @ :',
   );
   if (ifname === undefined)
     throw fieldError('interface', undefined, 'an interface name of 1 to 15 characters');

@@ -1,5 +1,6 @@
-import picomatch from 'picomatch';
 import * as v from 'valibot';
+import { interfaceName } from './event.ts';
+import { matchesGlob } from './glob.ts';
 import { parsePrefix } from './prefix.ts';
 
 /** What a link is known by; what a profile can match on. */
@@ -39,10 +40,7 @@ const server = v.pipe(
     issue => `expected "auto", "none", an address or a host name, found ${JSON.stringify(issue.input)}`,
   ),
 );
-const interfaceName = v.pipe(
-  text,
-  v.regex(/^(?!-)[!-.0-~]{1,15}$/, 'expected "off", "auto" or the name of an interface'),
-);
+const device = v.pipe(text, v.regex(interfaceName, 'expected "off", "auto" or the name of an interface'));
 
 function oneOf<const T extends readonly string[]>(choices: T) {
   return v.picklist(
@@ -82,7 +80,7 @@ export const ProfileSchema = v.strictObject(
     ),
     networks: v.optional(v.array(prefix, 'expected a list of prefixes'), []),
     exclude: v.optional(v.array(prefix, 'expected a list of prefixes'), []),
-    'proxy-arp': v.optional(interfaceName, 'off'),
+    'proxy-arp': v.optional(device, 'off'),
     ipv6: v.optional(oneOf(['leave', 'route', 'block']), 'leave'),
     'on-loss': v.optional(oneOf(['restore', 'block']), 'restore'),
     priority: v.optional(
@@ -118,7 +116,10 @@ export function profileFor(profiles: readonly Profile[], link: Traits): Profile 
   if (isOtherManagers(link)) return undefined;
   return profiles.find(profile => {
     const wanted: { [T in keyof Traits]?: string | undefined } = profile.match ?? { ipparam: profile.name };
-    return traits.every(trait => wanted[trait] === undefined || matchesGlob(link[trait], wanted[trait]));
+    return traits.every(
+      trait =>
+        wanted[trait] === undefined || (link[trait] !== undefined && matchesGlob(link[trait], wanted[trait])),
+    );
   });
 }
 
@@ -131,17 +132,4 @@ export function isOtherManagers(link: Traits): boolean {
     ipparam.startsWith('/org/freedesktop/NetworkManager/PPP/') ||
     ipparam.includes('pptp_plugin')
   );
-}
-
-/** `*` and `?` and `[…]` over the whole value; a slash is a character like any other. */
-function matchesGlob(value: string | undefined, glob: string): boolean {
-  if (value === undefined) return false;
-  const slashless = (s: string) => s.replaceAll('/', '\u0001');
-  return picomatch.isMatch(slashless(value), slashless(glob), {
-    dot: true,
-    bash: true,
-    nonegate: true,
-    noextglob: true,
-    nobrace: true,
-  });
 }

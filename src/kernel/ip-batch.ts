@@ -5,7 +5,7 @@ import { type Subprocess, startSubprocess } from './subprocess.ts';
  * 1. One request at a time: a request's commands are written only when the one before has been answered or given up.
  * 2. Every question is followed by two marks, one for each of ip's outputs; a change, which prints nothing but complaints,
  *    by one. It is answered when its marks have come back; nothing that ip prints for it can be taken for another's.
- * 3. A command is one line without control characters: it cannot become two.
+ * 3. Only what ip reads as the words that stand there is handed to it: a command cannot become two, or another.
  * 4. A process that ended or did not answer in time is never asked again; the next command starts a new one.
  */
 
@@ -80,12 +80,13 @@ export class IpBatch {
   }
 
   async #run(commands: readonly string[], kind: Kind): Promise<Answer[]> {
-    for (const command of commands) {
-      if (!/^[ -~]+$/.test(command)) throw new IpError(`not a command for ip: ${JSON.stringify(command)}`);
-    }
-    const answered = this.#queue.then(() => this.#askAll(commands, kind));
+    const answered = this.#queue.then(() => this.#askAll(commands.filter(isPlain), kind));
     this.#queue = answered.catch(() => undefined);
-    return answered;
+    const answers = (await answered).values();
+    return commands.map(
+      command =>
+        (isPlain(command) && answers.next().value) || { lines: [], error: `ip cannot be told ${command}` },
+    );
   }
 
   /**
@@ -187,6 +188,14 @@ export class IpBatch {
 
 /** Milliseconds; pppd takes longer from the interface to its hook. */
 const renewAfter = 20;
+
+/**
+ * No control characters, which end a line or a word; no comment, quotation or continuation; no word that could be an
+ * option. See getcmdline() and makeargs() in iproute2's lib/utils.c.
+ */
+export function isPlain(command: string): boolean {
+  return command.split(' ').every(word => /^(?!-)[^\p{Cc}"#'\\]+$/u.test(word));
+}
 
 function startIp({ family, environment }: IpBatchOptions): Subprocess {
   const flag = family === 'inet' ? '-4' : '-6';

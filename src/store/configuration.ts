@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { watch } from 'chokidar';
-import { getStaticTOMLValue, ParseError, parseTOML } from 'toml-eslint-parser';
+import { getStaticTOMLValue, ParseError, parseTOML, traverseNodes } from 'toml-eslint-parser';
 import * as v from 'valibot';
 import { type Profile, ProfileSchema } from '../core/profile.ts';
 import { isMissing, reasonOf } from '../core/reason.ts';
@@ -91,14 +91,17 @@ function readProfiles(
 ): { profile: Profile; line: number }[] {
   const { text, path } = file;
   let syntax: Syntax;
+  let values: object;
   try {
     syntax = parseTOML(text);
+    refusePrototypes(syntax);
+    values = getStaticTOMLValue(syntax);
   } catch (error) {
-    if (!(error instanceof ParseError)) throw error;
-    faults.push(`${path}:${error.lineNumber}: not TOML: ${error.message}`);
+    // A thousand brackets in each other are too many for the parser's stack.
+    const line = error instanceof ParseError || error instanceof PrototypeError ? error.lineNumber : 1;
+    faults.push(`${path}:${line}: not TOML: ${reasonOf(error)}`);
     return [];
   }
-  const values = getStaticTOMLValue(syntax);
   const lineOf = (keys: readonly unknown[]) => lineOfKey(syntax, keys);
   const top = v.safeParse(FileSchema, values);
   if (!top.success) {
@@ -110,6 +113,30 @@ function readProfiles(
     if (profile.success) return [{ profile: { name, ...profile.output }, line: lineOf(['link', name]) }];
     for (const issue of profile.issues) faults.push(sentence({ path, issue, under: ['link', name], lineOf }));
     return [];
+  });
+}
+
+class PrototypeError extends Error {
+  override readonly name = 'PrototypeError';
+  readonly lineNumber: number;
+  constructor(lineNumber: number) {
+    super('__proto__ is no name for a key');
+    this.lineNumber = lineNumber;
+  }
+}
+
+/**
+ * A table of this name would be everybody's: the parser's tables are plain objects.
+ * @throws PrototypeError
+ */
+function refusePrototypes(syntax: Syntax): void {
+  traverseNodes(syntax, {
+    enterNode: node => {
+      const name = node.type === 'TOMLBare' ? node.name : node.type === 'TOMLQuoted' ? node.value : '';
+      if (name !== '__proto__') return;
+      throw new PrototypeError(node.loc.start.line);
+    },
+    leaveNode: () => undefined,
   });
 }
 

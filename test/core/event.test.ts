@@ -36,6 +36,10 @@ t.test('bad input names the field and what was expected', async t => {
     [good.replace('ip-up', 'ip-pre-up'), /^FIELD event .*ip-pre-up.*one of/],
     [good.replace('ppp0', '-batch'), /^FIELD interface .*-batch/],
     [good.replace('ppp0', '../x'), /^FIELD interface /],
+    ...['a#b', "it's", '"q"', 'x\\', 'a@b', 'a:b'].map((name): [string, RegExp] => [
+      good.replace('ppp0', name),
+      /^FIELD interface .*none of them/,
+    ]),
     [`${good}id=../../etc/passwd\n`, /^FIELD id .*UUID/],
     [good.replace('ppp0', 'ppp0 via'), /^FIELD interface /],
     [good.replace('ppp0', 'abcdefghijklmnop'), /^FIELD interface .*15 characters/],

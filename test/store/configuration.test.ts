@@ -62,6 +62,9 @@ t.test('a fault has its file, line, key and what was expected', async t => {
     ['[link.work]\nserver = "-x"\n', /^ppp-routed\.toml:2: link\.work\.server: expected/],
     ['[link.work]\nproxy-arp = "eth0; reboot"\n', /^ppp-routed\.toml:2: link\.work\.proxy-arp: expected/],
     ['[link.work]\npriority = 1.5\n', /^ppp-routed\.toml:2: link\.work\.priority: expected a whole number/],
+    ['[link.work]\nproxy-arp = "eth0#"\n', /^ppp-routed\.toml:2: link\.work\.proxy-arp: expected/],
+    ['\n[link."\\u005f_proto__"]\npriority = 3\n', /^ppp-routed\.toml:2: not TOML: __proto__ is no name/],
+    [`x = ${'['.repeat(20_000)}${']'.repeat(20_000)}\n`, /^ppp-routed\.toml:1: not TOML: .*stack/],
     ['[links.work]\n', /^ppp-routed\.toml:1: links: unknown key; expected tables \[link\.NAME\]/],
     ['[link]\nwork = 3\n', /^ppp-routed\.toml:2: link\.work: expected a table/],
   ];
