@@ -13,7 +13,7 @@ import type { Snapshot } from './core/snapshot.ts';
 import { emptyState, type State } from './core/state.ts';
 import { eventLine, linkLine, linksLine, vanishedLine } from './core/status.ts';
 import { uplinkDefaults } from './core/uplink.ts';
-import type { FindServers, Kernel, Sentences, ServerAddresses, Store } from './rooms.ts';
+import type { FindServers, Kernel, Questions, Sentences, ServerAddresses, Store } from './rooms.ts';
 import { asksForForwarding, type Settlement, Settler } from './settle.ts';
 
 /*
@@ -67,6 +67,8 @@ export class Daemon {
   readonly #turns = new Map<string, Promise<unknown>>();
   #running: Promise<boolean> | undefined;
   #again = false;
+  /** What the next look must be sure of. */
+  #news: Questions['news'] = 'heard';
   #changes = 0;
   /** The number of the next event. */
   #arrivals = 1;
@@ -125,6 +127,16 @@ export class Daemon {
    * if anything had to be changed.
    */
   reconcile(): Promise<boolean> {
+    this.#news = 'all';
+    return this.#reconcileSoon();
+  }
+
+  /** The same where nothing calls for it: the kernel is not made to say anything, and so nobody else hears of it. */
+  check(): Promise<boolean> {
+    return this.#reconcileSoon();
+  }
+
+  #reconcileSoon(): Promise<boolean> {
     this.#again = true;
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
@@ -227,7 +239,9 @@ export class Daemon {
   }
 
   async #reconcileOnce(batch: readonly Pending[]): Promise<void> {
-    const observed = await this.#settler.observe(this.#state);
+    const news = this.#news;
+    this.#news = 'heard';
+    const observed = await this.#settler.observe(this.#state, news);
     const { links, vanished } = dropVanished(this.#state.links, observed.interfaces);
     for (const link of vanished) this.#options.journal.info(vanishedFields(link), vanishedLine(link));
     const amended = this.#amendments.splice(0).reduce((current, amend) => amend(current), links);

@@ -179,7 +179,7 @@ async function main(): Promise<void> {
   enoughTime();
   journal.notice({ MESSAGE_ID: messageIds.ready }, `ready: ${daemon.snapshot().status}`);
   notify('READY=1', `STATUS=${daemon.snapshot().status}`);
-  keepWatchdogFed(watchdogTime(environment, process.pid), { notify, look: () => daemon.reconcile() });
+  keepWatchdogFed(watchdogTime(environment, process.pid), { notify, look: () => daemon.check() });
 }
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));

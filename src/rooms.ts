@@ -17,8 +17,11 @@ export interface Questions {
   forwarding: boolean;
   /** Foreign routes matter where they cover one of these, beside the defaults. */
   destinations: readonly Prefix[];
-  /** True right after a change of our own. */
-  afterChange: boolean;
+  /**
+   * How sure it must be: `all` that the kernel has done until now; what was known `after` a change of our own; or that
+   * nothing was `heard` of that is not known, and `ip` answers.
+   */
+  news: 'all' | 'after' | 'heard';
 }
 
 /** The kernel's routes. */

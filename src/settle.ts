@@ -5,7 +5,7 @@ import type { Observed } from './core/observed.ts';
 import { type Step, sentenceOf, shellCommandOf } from './core/plan.ts';
 import { reasonOf } from './core/reason.ts';
 import { isSameState, type State } from './core/state.ts';
-import type { Kernel, Sentences, Store } from './rooms.ts';
+import type { Kernel, Questions, Sentences, Store } from './rooms.ts';
 
 /** A step that the kernel would not take. */
 export interface StepFailure {
@@ -53,7 +53,7 @@ export class Settler {
     let state = wanted;
     let changes = 0;
     for (let round = 1; ; round++) {
-      const observed = await this.observe(state, { afterChange: true });
+      const observed = await this.observe(state, 'after');
       let decision = decide({ state, observed, refused: refused() });
       const isLast = decision.steps.every(step => isHopeless(step, failed)) || round > mostRounds;
       // What only gives back can be forgotten when it is back: one write instead of two.
@@ -80,10 +80,9 @@ export class Settler {
     }
   }
 
-  /** `afterChange`: nothing has happened since the last look but what we did ourselves. */
-  observe(state: State, { afterChange } = { afterChange: false }): Promise<Observed> {
+  observe(state: State, news: Questions['news']): Promise<Observed> {
     const forwarding = asksForForwarding(state);
-    return this.#kernel.observe({ forwarding, destinations: destinationsOf(state), afterChange });
+    return this.#kernel.observe({ forwarding, destinations: destinationsOf(state), news });
   }
 
   /** Does the state on disk have every link and every saved default of this one? */

@@ -29,8 +29,11 @@ export interface Questions {
   forwarding: boolean;
   /** Foreign routes matter where they cover one of these, beside the defaults. */
   destinations: readonly Prefix[];
-  /** True right after a change of our own, which has heard the monitor out itself. */
-  afterChange: boolean;
+  /**
+   * `all`: the monitor is heard out. `after`: right after a change of our own, which has heard it out itself. `heard`: what
+   * it has said by itself will do, which leaves the kernel in peace; ip is asked whether it answers.
+   */
+  news: 'all' | 'after' | 'heard';
 }
 
 export interface KernelOptions {
@@ -113,9 +116,10 @@ export class Kernel {
    * What the kernel has now, as far as it matters.
    * @throws IpError where ip cannot be asked.
    */
-  async observe({ forwarding, destinations, afterChange }: Questions): Promise<Observed> {
-    const isCaughtUp = afterChange ? this.#isCaughtUp : (await this.#change([])).isCaughtUp;
-    if (!isCaughtUp || this.#mirror.doubt !== undefined) await this.#readUntilSure();
+  async observe({ forwarding, destinations, news }: Questions): Promise<Observed> {
+    if (news === 'all') await this.#change([]);
+    if (news === 'heard') await this.#look('inet', ['link show dev lo']);
+    if (!this.#isCaughtUp || this.#mirror.doubt !== undefined) await this.#readUntilSure();
     if (this.#mirror.rulesAreOld) await this.#readRules();
     const forwards = forwarding ? await this.#readForwarding() : undefined;
     this.#seen = this.#mirror.version;
