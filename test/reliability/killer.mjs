@@ -1,12 +1,13 @@
 // Loaded into the daemon with `node --import`. It passes a named point at every boundary (each line to `ip` and each
 // piece of its answers, each write, fsync, rename, link and unlink, each socket read and reply) and ends the process with
-// SIGKILL at the point that it is told to.
+// SIGKILL at the point that it is told to, or lets a call of node:fs fail there.
 //
 // Told on standard input, a line each, and answered on standard error by `killer: ok`:
 //   trace           forget what was passed; from now on say every point: `killer: point NAME`
 //   arm SPEC        forget what was passed; SPEC is `keep|kill NTH NAME`: die at the NTH passing of NAME (`any`: of
 //                   whatever); `kill`: and the children with it, else they go on with what they were given
-//   rest            neither
+//   fail CODE NAME  from now on that call fails with this code
+//   rest            none of these
 // KILLER=SPEC, KILLER=trace in the environment: from the start.
 import childProcess from 'node:child_process';
 import fs from 'node:fs';
@@ -22,30 +23,42 @@ const passed = new Map();
 let passedAll = 0;
 let tracing = false;
 let victimAt;
+let failing;
 
 function obey(command) {
   passed.clear();
   passedAll = 0;
   const spec = /^(keep|kill) (\d+) (.*)$/.exec(command);
+  const fault = /^fail (\w+) (.*)$/.exec(command);
+  failing = fault === null ? undefined : { code: fault[1], name: fault[2] };
   tracing = command === 'trace';
   victimAt =
     spec === null ? undefined : { children: spec[1] === 'kill', nth: Number(spec[2]), name: spec[3] };
 }
 
-/** `lastAct`: what happens of the step before the process dies in it. */
+/**
+ * `lastAct`: what happens of the step before the process dies in it.
+ * @returns the error that the step has to end in.
+ */
 function pass(name, lastAct) {
   const nth = (passed.get(name) ?? 0) + 1;
   passed.set(name, nth);
   passedAll++;
   if (tracing) say(`point ${name}`);
-  if (victimAt === undefined) return;
+  if (failing?.name === name) {
+    lastAct?.();
+    say(`failed ${name}`);
+    return Object.assign(new Error(`${failing.code}: ${name}`), { code: failing.code });
+  }
+  if (victimAt === undefined) return undefined;
   const isHere =
     victimAt.name === 'any' ? victimAt.nth === passedAll : victimAt.name === name && victimAt.nth === nth;
-  if (!isHere) return;
+  if (!isHere) return undefined;
   lastAct?.();
   say(`died at ${name}`);
   if (victimAt.children) for (const child of children) child.kill('SIGKILL');
   process.kill(process.pid, 'SIGKILL');
+  return undefined;
 }
 
 function say(text) {
@@ -62,15 +75,21 @@ function nameOf(file) {
 }
 
 /** In each of Node's three manners: with a promise, with a callback, and at once. */
-function watch(call, { verb, at = 0, bytesAt }) {
+function watch(call, { verb, at = 0, bytesAt, isPromised = false }) {
   return function (...args) {
     const file = typeof this?.fd === 'number' ? this : args[at];
     const name = nameOf(file);
     if (name === undefined) return call.apply(this, args);
     const what = `${verb} ${name}`;
-    pass(`before ${what}`);
-    if (bytesAt !== undefined) pass(`within ${what}`, () => writeHalf(file, args[bytesAt]));
     const callback = args.at(-1);
+    const fault =
+      pass(`before ${what}`) ??
+      (bytesAt === undefined ? undefined : pass(`within ${what}`, () => writeHalf(file, args[bytesAt])));
+    if (fault !== undefined) {
+      if (typeof callback === 'function') return process.nextTick(callback, fault);
+      if (isPromised) return Promise.reject(fault);
+      throw fault;
+    }
     if (typeof callback === 'function') {
       return call.call(this, ...args.slice(0, -1), (...results) => {
         pass(`after ${what}`);
@@ -110,11 +129,13 @@ for (const one of verbs) {
     [fs, one.verb],
     [fs, `${one.verb}Sync`],
   ])
-    if (name in room) room[name] = watch(room[name], one);
+    if (name in room) room[name] = watch(room[name], { ...one, isPromised: room === promises });
 }
 
 const { open } = promises;
 promises.open = async (path, ...rest) => {
+  const fault = pass(`before open ${nameOf(String(path))}`);
+  if (fault !== undefined) throw fault;
   const handle = await open(path, ...rest);
   opened.set(handle, String(path));
   return handle;
@@ -127,6 +148,8 @@ fs.open = new Proxy(fs.open, {
     }),
 });
 fs.openSync = (path, ...rest) => {
+  const fault = pass(`before open ${nameOf(String(path))}`);
+  if (fault !== undefined) throw fault;
   const fd = openSync(path, ...rest);
   opened.set(fd, String(path));
   return fd;
@@ -135,9 +158,11 @@ fs.openSync = (path, ...rest) => {
 const handle = await open('/dev/null');
 const handles = Object.getPrototypeOf(handle);
 await handle.close();
-for (const verb of ['sync', 'datasync', 'truncate']) handles[verb] = watch(handles[verb], { verb });
+const isPromised = true;
+for (const verb of ['sync', 'datasync', 'truncate'])
+  handles[verb] = watch(handles[verb], { verb, isPromised });
 for (const verb of ['writeFile', 'appendFile', 'write'])
-  handles[verb] = watch(handles[verb], { verb, bytesAt: 0 });
+  handles[verb] = watch(handles[verb], { verb, bytesAt: 0, isPromised });
 
 const { spawn } = childProcess;
 childProcess.spawn = (...args) => {

@@ -12,6 +12,14 @@ export interface Point {
   nth: number;
 }
 
+/** A call of node:fs that fails from now on. */
+export interface Fault {
+  code: 'ENOSPC' | 'EROFS' | 'EIO' | 'EDQUOT';
+  name: string;
+}
+
+type Command = Death | Fault | 'trace' | 'rest';
+
 export interface Death extends Point {
   /** What becomes of the `ip` processes: they end with the daemon, or go on with what they were given. */
   children: 'keep' | 'kill';
@@ -30,7 +38,7 @@ export class Victim {
   #whenObeyed: () => void = () => undefined;
 
   /** Starts a daemon; where it is to die in its start, it must be told now. */
-  constructor(lab: Lab, command: Death | 'trace' | 'rest') {
+  constructor(lab: Lab, command: Command) {
     const argv = [process.execPath, '--import', killer, program];
     this.#process = lab.start(argv, { ...environmentOf(lab), KILLER: textOf(command) });
     createInterface({ input: this.#process.stderr }).on('line', line => this.#hear(line));
@@ -46,7 +54,7 @@ export class Victim {
   }
 
   /** Counts from now on. Resolves when that is so, or the daemon is dead. */
-  async tell(command: Death | 'trace' | 'rest'): Promise<void> {
+  async tell(command: Command): Promise<void> {
     if (this.isDead) return;
     this.points = [];
     const obeyed = new Promise<void>(resolve => {
@@ -80,6 +88,8 @@ export class Victim {
   }
 }
 
-function textOf(command: Death | 'trace' | 'rest'): string {
-  return typeof command === 'string' ? command : `${command.children} ${command.nth} ${command.name}`;
+function textOf(command: Command): string {
+  if (typeof command === 'string') return command;
+  if ('code' in command) return `fail ${command.code} ${command.name}`;
+  return `${command.children} ${command.nth} ${command.name}`;
 }

@@ -1,0 +1,307 @@
+// The state directory is damaged, full, or cannot be written. RELIABILITY_COUNT: how many starts from damaged files.
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { base, type Lab, linkAlone, onLink, scenario } from '../netns/lab.ts';
+import { statusThat } from './daemon.ts';
+import { countOf, sayFigures, seed } from './figure.ts';
+import { type Fault, Victim } from './victim.ts';
+
+const most = countOf({ short: 60, whole: 100_000 });
+const jobs = 2;
+const figures = { starts: 0, wrong: 0, faults: 0, lost: 0 };
+let slowest = 0;
+t.teardown(() =>
+  sayFigures(t, 'state', {
+    'starts-from-damaged-files': figures.starts,
+    'wrong-routes': figures.wrong,
+    'refused-writes': figures.faults,
+    'lost-defaults': figures.lost,
+    'slowest-recovery-ms': Math.round(slowest),
+  }),
+);
+
+const lease = (gateway: string) => `default via ${gateway} dev eth0 proto dhcp src 192.168.1.10 metric 100`;
+
+/** What can be done to the files, and the states that a start may then come to. */
+interface Damage {
+  says: string;
+  /** undefined: the file is gone. */
+  files: Map<string, Buffer | undefined>;
+  /** The generation that counts: 0 the last, 1 the one before. */
+  generation: 0 | 1;
+}
+
+scenario(
+  'files of the state cut at every byte, with every byte flipped, empty, gone, of another schema',
+  async (lab, t) => {
+    await lab.machine();
+    await lab.up('ppp0');
+    await lab.ip(`route replace ${lease('192.168.1.254')}`);
+    await statusThat(lab, ({ savedDefaults }) => savedDefaults[0]?.route.includes('.254') === true, 3000);
+    await lab.stopDaemon('SIGKILL');
+    const good = await filesOf(lab);
+    t.same([...good.keys()].sort(), ['state.json', 'state.json.copy', 'state.json.previous']);
+    const expected = [await startWith(lab, good)];
+    const before = new Map([['state.json', good.get('state.json.previous')]]);
+    expected.push(await startWith(lab, before));
+    t.match(expected[0], /saved: default via 192\.168\.1\.254 /);
+    t.match(expected[1], /saved: default via 192\.168\.1\.1 /);
+
+    let isDisturbed = true;
+    for (const { says, files, generation } of choose(damages(good), most)) {
+      if (isDisturbed) await startWith(lab, good);
+      const found = await startWith(lab, new Map([...good, ...files])).catch(String);
+      isDisturbed = generation !== 0;
+      figures.starts++;
+      if (found === expected[generation]) continue;
+      figures.wrong++;
+      t.equal(found, expected[generation], says, { journal: lab.log().slice(-8) });
+      isDisturbed = true;
+      if (figures.wrong > 5) return;
+    }
+    await startWith(lab, good);
+    await lab.startDaemon();
+    await lab.down('ppp0');
+    const after = await lab.table();
+    t.equal(
+      after,
+      lab.before.replace('via 192.168.1.1 ', 'via 192.168.1.254 '),
+      'the saved default goes back',
+    );
+  },
+  { jobs },
+);
+
+/** One file damaged in every manner; the last generation in both its files. */
+function damages(good: Map<string, Buffer>): Damage[] {
+  const last = good.get('state.json') ?? Buffer.alloc(0);
+  const single = [...good].flatMap(([name, whole]) =>
+    mannersOf(whole).map(
+      ({ says, bytes }): Damage => ({
+        says: `${name} ${says}`,
+        files: new Map([[name, bytes]]),
+        generation: 0,
+      }),
+    ),
+  );
+  const both = mannersOf(last).map(
+    ({ says, bytes }): Damage => ({
+      says: `state.json and its copy ${says}`,
+      files: new Map([
+        ['state.json', bytes],
+        ['state.json.copy', bytes],
+      ]),
+      generation: 1,
+    }),
+  );
+  return [...single, ...both];
+}
+
+function mannersOf(whole: Buffer): { says: string; bytes: Buffer | undefined }[] {
+  const text = whole.toString();
+  return [
+    { says: 'is gone', bytes: undefined },
+    { says: 'is of an older schema', bytes: Buffer.from(text.replace('"schema": 1', '"schema": 0')) },
+    { says: 'is of a newer schema', bytes: Buffer.from(text.replace('"schema": 1', '"schema": 2')) },
+    { says: 'is all zeros', bytes: Buffer.alloc(whole.length) },
+    { says: 'is twice as long', bytes: Buffer.concat([whole, whole]) },
+    // Without the newline at its end it is as good as with it.
+    ...Array.from({ length: whole.length - 1 }, (_, at) => ({
+      says: `is cut to ${at} bytes`,
+      bytes: whole.subarray(0, at),
+    })),
+    ...Array.from(whole, (byte, at) => ({
+      says: `has bit ${at % 8} of byte ${at} flipped`,
+      bytes: Buffer.from([...whole.subarray(0, at), byte ^ (1 << (at % 8)), ...whole.subarray(at + 1)]),
+    })),
+  ];
+}
+
+/** So many of them, at even distances from a beginning that hangs on the seed; all if there are no more. */
+function choose<T>(all: readonly T[], count: number): T[] {
+  if (count >= all.length) return [...all];
+  const distance = all.length / count;
+  return Array.from({ length: count }, (_, i) => all[Math.floor((i + (seed % 97) / 97) * distance)] as T);
+}
+
+async function filesOf(lab: Lab): Promise<Map<string, Buffer>> {
+  const directory = join(lab.directory, 'state');
+  const names = await readdir(directory);
+  return new Map(
+    await Promise.all(names.map(async name => [name, await readFile(join(directory, name))] as const)),
+  );
+}
+
+/** What a start from these files comes to: the daemon's word and the tables. The daemon is dead before and after. */
+async function startWith(lab: Lab, files: Map<string, Buffer | undefined>): Promise<string> {
+  const directory = join(lab.directory, 'state');
+  for (const name of await readdir(directory)) await rm(join(directory, name), { recursive: true });
+  for (const [name, bytes] of files) if (bytes !== undefined) await writeFile(join(directory, name), bytes);
+  await lab.startDaemon();
+  const { status } = await lab.status();
+  const found = `${status}\n${await lab.table()}`;
+  await lab.stopDaemon('SIGKILL');
+  return found;
+}
+
+/** A state directory that takes no more, and how it comes to take more again. */
+const places: Record<string, { mount: string; fill: (at: string) => string; clear: (at: string) => string }> =
+  {
+    'no block is free': {
+      mount: 'size=64k',
+      fill: at => `dd if=/dev/zero of=${at}/filler bs=4k 2>/dev/null || true`,
+      clear: at => `rm ${at}/filler`,
+    },
+    'one block is free': {
+      mount: 'size=64k',
+      fill: at => `dd if=/dev/zero of=${at}/filler bs=4k 2>/dev/null || true; truncate -s -4096 ${at}/filler`,
+      clear: at => `rm ${at}/filler`,
+    },
+    'no inode is free': {
+      mount: 'size=64k,nr_inodes=8',
+      fill: at => `touch ${at}/1 ${at}/2 ${at}/3 ${at}/4 ${at}/5 ${at}/6 ${at}/7 2>/dev/null || true`,
+      clear: at => `rm ${at}/[1-7]`,
+    },
+    'one inode is free': {
+      mount: 'size=64k,nr_inodes=8',
+      fill: at =>
+        `touch ${at}/1 ${at}/2 ${at}/3 ${at}/4 ${at}/5 ${at}/6 ${at}/7 2>/dev/null || true; rm ${at}/1`,
+      clear: at => `rm ${at}/[2-7]`,
+    },
+    'it is read-only': {
+      mount: 'size=64k',
+      fill: at => `mount -o remount,ro ${at}`,
+      clear: at => `mount -o remount,rw ${at}`,
+    },
+  };
+
+for (const [says, place] of Object.entries(places)) {
+  scenario(
+    `the state directory: ${says}`,
+    async (lab, t) => {
+      const at = join(lab.directory, 'state');
+      await lab.machine({ daemon: false });
+      await lab.run('mount', '-t', 'tmpfs', '-o', place.mount, 'tmpfs', at);
+      await lab.startDaemon();
+      await lab.run('/bin/sh', '-euc', place.fill(at));
+      await lab.connect('ppp0');
+      const { exitCode, stderr } = await lab.hook('ip-up', 'ppp0');
+      figures.faults++;
+      const isSaved = stderr === '';
+      t.equal(exitCode, 0, 'the hook does not stand in the way of pppd');
+      t.equal(
+        isSaved,
+        says === 'one block is free' || says === 'one inode is free',
+        'room enough without a copy',
+      );
+      if (!isSaved) {
+        t.match(stderr, /^ppp-routed: error STATE the state cannot be written to .*(ENOSPC|EROFS)/);
+        await lab.shows(linkAlone, 'what cannot be saved is not displaced');
+        await saysSo(lab);
+      } else await lab.shows(onLink);
+      await lab.run('/bin/sh', '-euc', place.clear(at));
+      await recovers(lab, onLink);
+
+      await lab.run('/bin/sh', '-euc', place.fill(at));
+      await lab.ip('link set ppp0 down');
+      await lab.ip('address del 10.99.0.2 peer 10.99.0.1/32 dev ppp0');
+      await lab.hook('ip-down', 'ppp0');
+      await lab.ip('link del ppp0');
+      figures.faults++;
+      await isBack(lab, t);
+      await lab.stopDaemon('SIGKILL');
+      await lab.startDaemon();
+      await isBack(lab, t);
+      await lab.run('/bin/sh', '-euc', place.clear(at));
+      await recovers(lab, base);
+      t.notOk((await lab.run('ls', '-A', at)).includes('.state.json'), 'no half-written file is left');
+    },
+    { jobs },
+  );
+}
+
+scenario(
+  'every call of a save fails, one after the other',
+  async (lab, t) => {
+    await lab.machine({ daemon: false });
+    const victim = new Victim(lab, 'rest');
+    await statusThat(lab, () => true, 10_000);
+    await victim.tell('trace');
+    await lab.up('ppp0');
+    const upCalls = callsIn(victim.points);
+    await victim.tell('trace');
+    await lab.down('ppp0');
+    const downCalls = callsIn(victim.points);
+    t.ok(upCalls.length > 5 && downCalls.length > 5, 'there are calls to fail');
+    for (const code of ['ENOSPC', 'EROFS', 'EIO'] as const) {
+      for (const name of upCalls) await failsAtUp(lab, t, { victim, fault: { code, name } });
+      for (const name of downCalls) await failsAtDown(lab, t, { victim, fault: { code, name } });
+    }
+    await victim.stop();
+  },
+  { jobs },
+);
+
+/** The calls that change something on disk. */
+function callsIn(points: readonly string[]): string[] {
+  return [...new Set(points.filter(name => /^(before|within) /.test(name)))];
+}
+
+interface Failing {
+  victim: Victim;
+  fault: Fault;
+}
+
+async function failsAtUp(lab: Lab, t: Test, { victim, fault }: Failing): Promise<void> {
+  const story = `up: ${fault.code} ${fault.name}`;
+  await victim.tell(fault);
+  await lab.connect('ppp0');
+  const { exitCode, stderr } = await lab.hook('ip-up', 'ppp0');
+  figures.faults++;
+  const table = (await lab.lines()).join('\n');
+  const wanted = (stderr === '' ? onLink : linkAlone).trim().split(/\n\s*/).join('\n');
+  if (exitCode !== 0 || table !== wanted) {
+    figures.wrong++;
+    t.equal(table, wanted, `${story}: ${stderr}`, { journal: victim.log });
+  }
+  await victim.tell('rest');
+  await lab.fine(lab.hook('ip-up', 'ppp0'));
+  await lab.shows(onLink, `${story}, and then it is taken up`);
+  await lab.down('ppp0');
+  if ((await lab.table()) !== lab.before) figures.lost++;
+  await lab.restored();
+}
+
+async function failsAtDown(lab: Lab, t: Test, { victim, fault }: Failing): Promise<void> {
+  const story = `down: ${fault.code} ${fault.name}`;
+  await lab.up('ppp0');
+  await victim.tell(fault);
+  await lab.ip('link set ppp0 down');
+  await lab.ip('address del 10.99.0.2 peer 10.99.0.1/32 dev ppp0');
+  const { exitCode } = await lab.hook('ip-down', 'ppp0');
+  await lab.ip('link del ppp0');
+  figures.faults++;
+  t.equal(exitCode, 0, story);
+  await isBack(lab, t, victim);
+  await victim.tell('rest');
+}
+
+/** The uplink has its default again, byte for byte. */
+async function isBack(lab: Lab, t: Test, victim?: Victim): Promise<void> {
+  await lab.until(async () => (await lab.table()) === lab.before, 1500).catch(() => undefined);
+  const table = await lab.table();
+  if (table !== lab.before) figures.lost++;
+  t.equal(table, lab.before, 'the saved default is back', { journal: victim?.log ?? lab.log().slice(-8) });
+}
+
+async function saysSo(lab: Lab): Promise<void> {
+  await statusThat(lab, ({ degraded, status }) => degraded && status.includes('cannot be written'), 5000);
+}
+
+/** By itself, within the time after which the daemon looks again. */
+async function recovers(lab: Lab, routes: string): Promise<void> {
+  const { after } = await statusThat(lab, ({ degraded }) => !degraded, 8000);
+  slowest = Math.max(slowest, after);
+  await lab.comesToShow(routes);
+}
