@@ -21,17 +21,15 @@ export function absorbEvent(
   const isUp = event.name.endsWith('-up') && applied.outcome !== 'stale';
   if (!isUp || applied.link === undefined) return applied;
   const link = { ...applied.link, ...findings };
+  const known = applied.links.map(candidate => (candidate === applied.link ? link : candidate));
+  const isReturned = (other: Link) => other.lost === true && other.profile?.name === link.profile?.name;
+  // flatMap is slow, and hardly ever needed. The dark since it was lost is over, of the family that the event is about.
   return {
     ...applied,
     link,
-    links: applied.links
-      .map(candidate => (candidate === applied.link ? link : candidate))
-      // It returned: the dark since it was lost is over, of the family that the event is about.
-      .flatMap(other =>
-        other.lost === true && other.profile?.name === link.profile?.name
-          ? withoutFamily(other, familyOfEvent(event))
-          : [other],
-      ),
+    links: known.some(isReturned)
+      ? known.flatMap(other => (isReturned(other) ? withoutFamily(other, familyOfEvent(event)) : [other]))
+      : known,
   };
 }
 

@@ -143,6 +143,8 @@ export function dropVanished(
   interfaces: readonly Interface[],
 ): { links: Link[]; vanished: Link[] } {
   const byIndex = new Map(interfaces.map(face => [face.ifindex, face]));
+  const isAsBefore = (link: Link) => link.lost !== true && byIndex.get(link.ifindex)?.name === link.interface;
+  if (links.every(isAsBefore)) return { links: [...links], vanished: [] };
   const vanished = links.filter(link => link.lost !== true && !byIndex.has(link.ifindex));
   const kept = links.flatMap(link => {
     if (link.lost === true) return [link];
