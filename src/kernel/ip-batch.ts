@@ -116,16 +116,19 @@ export class IpBatch {
 
   async #askAll(commands: readonly string[], kind: Kind): Promise<Answer[]> {
     const answers: Answer[] = [];
+    let isRepeated = false;
     while (answers.length < commands.length) {
       const rest = commands.slice(answers.length);
       const exchange = await this.#exchange(rest, kind);
       answers.push(...exchange.answers);
       if (exchange.answers.length === rest.length) break;
-      // A wrong argument ends ip even with -force: that command has failed, those behind it are asked anew.
       const message = exchange.complaint || (exchange.ending?.message ?? 'ip ended');
-      if (exchange.ending?.missing || exchange.complaint === '')
+      // Somebody killed it: another is asked. What was done already is answered by "File exists" or "No such process".
+      if (exchange.complaint === '' && !exchange.ending?.missing && !isRepeated) isRepeated = true;
+      else if (exchange.complaint === '' || exchange.ending?.missing)
         throw new IpError(`ip cannot be asked: ${message}`);
-      answers.push({ lines: [], error: message });
+      // A wrong argument ends ip even with -force: that command has failed, those behind it are asked anew.
+      else answers.push({ lines: [], error: message });
     }
     return answers;
   }

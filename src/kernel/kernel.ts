@@ -58,7 +58,9 @@ const wholeOf = {
 } as const;
 
 /** How long the monitor may take to repeat what was just done, in milliseconds; and a new one to begin to listen. */
-const patience = { listening: 300, starting: 600 };
+const patience = { listening: 300, starting: 600, first: 5 };
+/** A route that is made and taken away at once, in a table of its own; left behind, it is swept as one of ours. */
+const barrier = { words: `blackhole 127.0.0.1 table 17399 proto ${ownProtocol.number}` };
 /** A monitor that cannot be heard out is tried again after so long, in milliseconds, and then ever more seldom. */
 const deafness = { first: 1000, longest: 60_000 };
 const readAttempts = 4;
@@ -79,7 +81,7 @@ export class Kernel {
   #deafFor = deafness.first;
   /** The lines that came while tables are read, which are to be heard afterwards. */
   #meanwhile: string[] | undefined;
-  #echo: { name: string; heard(): void } | undefined;
+  #echo: { isIn(line: string): boolean; heard(): void } | undefined;
   #seen = -1;
 
   constructor(options: KernelOptions) {
@@ -193,10 +195,10 @@ export class Kernel {
 
   #hear(line: string): void {
     const { version } = this.#mirror;
+    if (this.#echo?.isIn(line)) this.#echo.heard();
+    if (line.includes(barrier.words)) return;
     if (this.#meanwhile === undefined) this.#mirror.hear(line);
     else this.#meanwhile.push(line);
-    const name = /^\[LINK\]\d+: ([^\s@:]+)/.exec(line)?.[1];
-    if (name !== undefined && name === this.#echo?.name) this.#echo.heard();
     if (this.#mirror.version !== version) this.#options.onHint();
   }
 
@@ -234,26 +236,27 @@ export class Kernel {
 
   #awaitEcho(name: string): Promise<true> {
     return new Promise(resolve => {
-      this.#echo = { name, heard: () => resolve(true) };
+      const isIn = (line: string) => /^\[LINK\]\d+: ([^\s@:]+)/.exec(line)?.[1] === name;
+      this.#echo = { isIn, heard: () => resolve(true) };
     });
   }
 
   async #hearOut(heard: Promise<true>, command: string): Promise<boolean> {
-    const isWithin = (milliseconds: number) => {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<false>(resolve => {
-        timer = setTimeout(resolve, milliseconds, false);
-      });
-      return Promise.race([heard, late]).finally(() => clearTimeout(timer));
-    };
-    let isHeard = false;
-    if (this.#isListening) isHeard = await isWithin(patience.listening);
-    else {
+    const isWithin = (milliseconds: number) => isDoneWithin(heard, milliseconds);
+    let isHeard = await isWithin(this.#isListening ? patience.listening : patience.first);
+    if (!this.#isListening) {
       // It says nothing of what was done before it listened.
-      for (const begun = performance.now(); !isHeard && performance.now() - begun < patience.starting; ) {
-        isHeard = await isWithin(5);
-        if (!isHeard) await this.#batches.inet.change([command]);
+      const begun = performance.now();
+      for (
+        let wait = patience.first;
+        !isHeard && performance.now() - begun < patience.starting;
+        wait *= 1.5
+      ) {
+        await this.#batches.inet.change([command]);
+        isHeard = await isWithin(wait);
       }
+      // What was done in vain or too soon may come yet, and must not be taken for the next.
+      if (isHeard && !(await this.#hearBarrier())) isHeard = false;
     }
     this.#echo = undefined;
     if (isHeard) {
@@ -269,6 +272,18 @@ export class Kernel {
     return isHeard;
   }
 
+  /** Something that is said once only, of a table that nobody looks at. Whatever was done before it has been heard then. */
+  async #hearBarrier(): Promise<boolean> {
+    const heard = new Promise<true>(resolve => {
+      this.#echo = {
+        isIn: line => line.startsWith(`[ROUTE]Deleted ${barrier.words}`),
+        heard: () => resolve(true),
+      };
+    });
+    await this.#batches.inet.change([`route add ${barrier.words}`, `route del ${barrier.words}`]);
+    return isDoneWithin(heard, patience.starting);
+  }
+
   /** Reads the whole of the tables until nothing is in doubt. Where the monitor cannot be heard out, once. */
   async #readUntilSure(): Promise<void> {
     for (let attempt = 1; attempt <= readAttempts; attempt++) {
@@ -276,8 +291,9 @@ export class Kernel {
       this.#meanwhile = [];
       try {
         this.#mirror.take(await this.#read());
+        const isSound = this.#mirror.doubt === undefined;
         const { isCaughtUp } = await this.#change([]);
-        if (!isCaughtUp) return;
+        if (!isCaughtUp && isSound) return;
       } finally {
         const lines = this.#meanwhile;
         this.#meanwhile = undefined;
@@ -354,6 +370,14 @@ function wavesOf(steps: readonly Step[]): Step[][] {
     else waves.at(-1)?.push(...ofStage);
   }
   return waves;
+}
+
+function isDoneWithin(done: Promise<true>, milliseconds: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>(resolve => {
+    timer = setTimeout(resolve, milliseconds, false);
+  });
+  return Promise.race([done, late]).finally(() => clearTimeout(timer));
 }
 
 /** A kernel without IPv6 has no IPv6 routes. */

@@ -61,6 +61,8 @@ export class Mirror {
 
   /** The whole of the tables, as they were read just now. */
   take(reading: Reading): void {
+    // What is read may raise a doubt itself: of a name, by which it has been read.
+    this.doubt = undefined;
     this.#interfaces = new Map();
     this.#devices.clear();
     this.#addresses = new Map();
@@ -75,7 +77,6 @@ export class Mirror {
     this.#interfaceList = undefined;
     this.#addressList = undefined;
     this.version++;
-    this.doubt = undefined;
   }
 
   /** The rules of a family, as they were read just now. */

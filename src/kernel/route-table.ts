@@ -31,13 +31,14 @@ export class RouteTable {
    * same destination, TOS and metric: it may stand beside it or have replaced it.
    */
   add(line: string, position: Position): boolean | 'doubt' {
-    const entry = this.#entryOf(line);
+    const entry = Entry.of(line, this.#family);
     if (entry === undefined) return false;
     const peers = this.#peersOf(entry);
+    // In another table it matters if it took the place of one of ours.
+    if (!isKept(entry)) return position === 'alone' && peers.length > 0 ? 'doubt' : false;
     const isThere = peers.some(peer => peer.isSameAs(entry));
-    // fib6_add_rt2node() replaces all of a metric, also by one of them.
-    const isAmbiguous = isThere ? this.#family === 'inet6' && peers.length > 1 : peers.length > 0;
-    if (isAmbiguous && position === 'alone') return 'doubt';
+    // Others may have been replaced, also by one that was there.
+    if (position === 'alone' && peers.length > (isThere ? 1 : 0)) return 'doubt';
     if (isThere) return false;
     this.#insert(entry, position);
     return true;
@@ -45,8 +46,8 @@ export class RouteTable {
 
   /** A route was deleted. @returns true if the table is another now; 'doubt' where it may have been a part of another. */
   delete(line: string): boolean | 'doubt' {
-    const entry = this.#entryOf(line);
-    if (entry === undefined) return false;
+    const entry = Entry.of(line, this.#family);
+    if (entry === undefined || !isKept(entry)) return false;
     const peers = this.#peersOf(entry);
     const found = peers.find(peer => peer.isSameAs(entry));
     if (found !== undefined) this.#remove(found);
@@ -99,11 +100,6 @@ export class RouteTable {
     return this.#byDestination.get(destination) ?? [];
   }
 
-  #entryOf(line: string): Entry | undefined {
-    const entry = Entry.of(line, this.#family);
-    return entry !== undefined && (entry.table === 'main' || entry.isOwn) ? entry : undefined;
-  }
-
   #peersOf({ destination, table, tos, metric }: Entry): Entry[] {
     return this.#at(destination).filter(
       peer => peer.table === table && peer.tos === tos && peer.metric === metric,
@@ -143,6 +139,10 @@ export class RouteTable {
     if (left > 0) this.#lengths.set(entry.length, left);
     else this.#lengths.delete(entry.length);
   }
+}
+
+function isKept({ table, isOwn }: Entry): boolean {
+  return table === 'main' || isOwn;
 }
 
 /** A line of `ip -o route show`, and as much of it as its place in the table needs. */

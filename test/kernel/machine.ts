@@ -81,7 +81,8 @@ export class Machine {
    * another way: "$@" is an `ip` on this machine with its arguments.
    */
   async environment(wrap = 'exec "$@"'): Promise<NodeJS.ProcessEnv> {
-    const argv = this.#namespace.command(['ip']).flat();
+    // Killed or not, it takes nothing with it that goes on for ever.
+    const argv = this.#namespace.command(['setpriv', '--pdeathsig', 'KILL', 'ip']).flat();
     const file = join(this.directory, 'ip');
     await writeFile(file, `#!/bin/sh\nPATH=${path}\nset -- ${argv.join(' ')} "$@"\n${wrap}\n`);
     await chmod(file, 0o755);
