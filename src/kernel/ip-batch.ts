@@ -51,6 +51,8 @@ export interface IpBatchOptions {
   /** How long one request may take, in milliseconds. */
   deadline: number;
   environment: NodeJS.ProcessEnv;
+  /** A request was not answered in time; its process has been ended. */
+  onHung?(): void;
 }
 
 /** A long-lived `ip -batch -`: ip-batch mode in ip(8). Through stdbuf, because ip buffers its output into a pipe. */
@@ -110,7 +112,8 @@ export class IpBatch {
 
   #end(): void {
     this.#isOld = false;
-    this.#process?.kill('SIGTERM');
+    // It has nothing to tidy up, and one that is stopped would stay for ever.
+    this.#process?.kill('SIGKILL');
     this.#process = undefined;
   }
 
@@ -145,6 +148,7 @@ export class IpBatch {
       const timer = setTimeout(() => {
         process.kill('SIGKILL');
         this.#process = undefined;
+        this.#options.onHung?.();
         finish(() =>
           reject(
             new IpError(

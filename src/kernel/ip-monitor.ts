@@ -61,7 +61,7 @@ export class IpMonitor {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
-    this.#process?.kill('SIGTERM');
+    this.#process?.kill('SIGKILL');
   }
 }
 

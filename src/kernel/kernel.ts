@@ -61,8 +61,9 @@ const wholeOf = {
 const patience = { listening: 300, starting: 600, first: 5 };
 /** A route that is made and taken away at once, in a table of its own; left behind, it is swept as one of ours. */
 const barrier = { words: `blackhole 127.0.0.1 table 17399 proto ${ownProtocol.number}` };
-/** A monitor that cannot be heard out is tried again after so long, in milliseconds, and then ever more seldom. */
-const deafness = { first: 1000, longest: 60_000 };
+/** A monitor that cannot be heard out is tried again after so long, in milliseconds, and then more seldom; not after more than
+ * the time in which the daemon tries again what is wrong. */
+const deafness = { first: 1000, longest: 4000 };
 const readAttempts = 4;
 
 /** The kernel's routes, through two long-lived `ip -batch`, one a family, and one `ip monitor`. */
@@ -87,9 +88,13 @@ export class Kernel {
   constructor(options: KernelOptions) {
     const { environment, deadline, onTrouble } = options;
     this.#options = options;
+    // What made one hang may have made the other hang: both are started anew, not one after the other's deadline.
+    const onHung = () => {
+      for (const family of families) this.#batches[family].close();
+    };
     this.#batches = {
-      inet: new IpBatch({ family: 'inet', environment, deadline }),
-      inet6: new IpBatch({ family: 'inet6', environment, deadline }),
+      inet: new IpBatch({ family: 'inet', environment, deadline, onHung }),
+      inet6: new IpBatch({ family: 'inet6', environment, deadline, onHung }),
     };
     this.#monitor = new IpMonitor({
       environment,
@@ -99,7 +104,11 @@ export class Kernel {
         this.#isListening = false;
         this.#mirror.suspect('another monitor listens');
       },
-      onTrouble,
+      onTrouble: message => {
+        onTrouble(message);
+        // What changed while nobody listened.
+        if (message === undefined) options.onHint();
+      },
     });
   }
 
@@ -120,7 +129,7 @@ export class Kernel {
    */
   async observe({ forwarding, destinations, news }: Questions): Promise<Observed> {
     if (news === 'all') await this.#change([]);
-    if (news === 'heard') await this.#look('inet', [proxiesOf]);
+    if (news === 'heard') await this.#look('inet', ['link show dev lo']);
     if (!this.#isCaughtUp || this.#mirror.doubt !== undefined) await this.#readUntilSure();
     if (this.#mirror.rulesAreOld) await this.#readRules();
     const forwards = forwarding ? await this.#readForwarding() : undefined;

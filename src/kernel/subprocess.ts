@@ -26,7 +26,7 @@ export function startSubprocess(argv: readonly string[], environment: NodeJS.Pro
   const [command = '', ...words] = argv;
   const child = spawn(command, words, { stdio: 'pipe', env: { ...environment, LC_ALL: 'C' } });
   const kill = (signal: 'SIGTERM' | 'SIGKILL') => void child.kill(signal);
-  const killAtExit = () => kill('SIGTERM');
+  const killAtExit = () => kill('SIGKILL');
   process.on('exit', killAtExit);
   const ended = new Promise<Ending>(resolve => {
     child.on('error', error => resolve({ exitCode: undefined, message: error.message }));
