@@ -8,12 +8,16 @@ import { readFileSync } from 'node:fs';
  */
 export class Stopwatch {
   readonly #started = performance.now();
-  readonly #waited = waitedFor('self');
+  readonly #waited: number;
 
-  /** Milliseconds until now, for a process that was started since. */
+  /** `pid`: the process that is to be waited for, if it runs already. */
+  constructor(pid?: number) {
+    this.#waited = waitedFor('self') + waitedFor(pid);
+  }
+
+  /** Milliseconds until now. */
   read(pid: number | undefined): number {
-    const waited = waitedFor('self') - this.#waited + waitedFor(pid);
-    return performance.now() - this.#started - waited;
+    return performance.now() - this.#started - (waitedFor('self') + waitedFor(pid) - this.#waited);
   }
 }
 
