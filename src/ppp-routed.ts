@@ -37,6 +37,7 @@ const kernel = new Kernel({
   deadline: 2000,
   onHint: () => pace.call(),
   onTrouble: message => daemon.report('monitor', message),
+  onDrift: message => journal.notice({}, message),
 });
 const daemon = new Daemon({
   kernel,

@@ -2,6 +2,7 @@ import type { Observed } from '../core/observed.ts';
 import { commandOf, familyOfStep, type Step } from '../core/plan.ts';
 import type { Family, Prefix } from '../core/prefix.ts';
 import { identityOf, ownProtocol, parseRoute, type Route } from '../core/route.ts';
+import { Audit } from './audit.ts';
 import { type Answer, IpBatch, IpError } from './ip-batch.ts';
 import { IpMonitor } from './ip-monitor.ts';
 import { Mirror, type Reading } from './mirror.ts';
@@ -44,6 +45,8 @@ export interface KernelOptions {
   onHint(): void;
   /** What is wrong with the monitor, or that it is well again. */
   onTrouble(message: string | undefined): void;
+  /** What was known was not what the kernel had; it is now. */
+  onDrift?(message: string): void;
 }
 
 const families = ['inet', 'inet6'] as const;
@@ -83,6 +86,7 @@ export class Kernel {
   /** The lines that came while tables are read, which are to be heard afterwards. */
   #meanwhile: string[] | undefined;
   #echo: { isIn(line: string): boolean; heard(): void } | undefined;
+  readonly #audit = new Audit(() => this.#options.onHint());
   #seen = -1;
 
   constructor(options: KernelOptions) {
@@ -120,7 +124,7 @@ export class Kernel {
 
   /** Has anything changed since somebody looked? */
   get hasNews(): boolean {
-    return this.#mirror.version !== this.#seen;
+    return this.#mirror.version !== this.#seen || this.#audit.isDue;
   }
 
   /**
@@ -132,6 +136,7 @@ export class Kernel {
     if (news === 'heard') await this.#look('inet', ['link show dev lo']);
     if (!this.#isCaughtUp || this.#mirror.doubt !== undefined) await this.#readUntilSure();
     if (this.#mirror.rulesAreOld) await this.#readRules();
+    if (this.#audit.isDue) await this.#compare();
     const forwards = forwarding ? await this.#readForwarding() : undefined;
     this.#seen = this.#mirror.version;
     return { ...this.#mirror.observed(destinations), ...(forwards && { forwarding: forwards }) };
@@ -194,10 +199,12 @@ export class Kernel {
     // The monitor does not tell of proxy neighbours.
     if (steps.some(({ kind }) => kind.endsWith('-proxy'))) await this.#readProxyNeighbours();
     this.#mirror.expect([]);
+    this.#audit.noteActivity();
     return [...results.values()];
   }
 
   close(): void {
+    this.#audit.stop();
     this.#monitor.close();
     for (const family of families) this.#batches[family].close();
   }
@@ -208,7 +215,9 @@ export class Kernel {
     if (line.includes(barrier.words)) return;
     if (this.#meanwhile === undefined) this.#mirror.hear(line);
     else this.#meanwhile.push(line);
-    if (this.#mirror.version !== version) this.#options.onHint();
+    if (this.#mirror.version === version) return;
+    this.#audit.noteActivity();
+    this.#options.onHint();
   }
 
   /** An `ip` that has been running for a while may know an interface by another name or index. */
@@ -310,6 +319,23 @@ export class Kernel {
       }
       if (wasListening && this.#isListening && this.#mirror.doubt === undefined) return;
     }
+  }
+
+  /** A whole reading beside what is known. Where something happens meanwhile, another will be due. */
+  async #compare(): Promise<void> {
+    const { version } = this.#mirror;
+    const begun = performance.now();
+    const reading = await this.#read();
+    await this.#change([]);
+    const took = performance.now() - begun;
+    const isQuiet = this.#isCaughtUp && this.#mirror.version === version;
+    const difference = isQuiet ? this.#mirror.differenceFrom(reading) : undefined;
+    this.#audit.done({ took, isSame: difference === undefined });
+    if (difference === undefined) return;
+    this.#mirror.take(reading);
+    this.#options.onDrift?.(
+      `the kernel's tables were not as they were known, and were read anew: ${difference}`,
+    );
   }
 
   async #read(): Promise<Reading> {

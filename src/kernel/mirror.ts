@@ -79,6 +79,26 @@ export class Mirror {
     this.version++;
   }
 
+  /** What is otherwise in a reading, if anything is. */
+  differenceFrom(reading: Reading): string | undefined {
+    const other = new Mirror(() => undefined);
+    other.take({ ...reading, routes: { inet: [], inet6: [] } });
+    const words = ({ interfaces, addresses, rules }: Observed) =>
+      [interfaces, addresses, rules].flatMap((things, i) => {
+        const lines = things.map(thing => JSON.stringify(thing));
+        return i < 2 ? lines.sort() : lines;
+      });
+    const [known, there] = [words(this.observed([])), words(other.observed([]))];
+    const at = there.findIndex((line, i) => line !== known[i]);
+    if (at >= 0 || known.length > there.length)
+      return `${known[at < 0 ? there.length : at] ?? 'nothing'} instead of ${there[at] ?? 'nothing'}`;
+    for (const family of families) {
+      const difference = this.#tables[family].differenceFrom(reading.routes[family]);
+      if (difference !== undefined) return difference;
+    }
+    return undefined;
+  }
+
   /** The rules of a family, as they were read just now. */
   takeRules(family: Family, lines: readonly string[]): void {
     this.#rules[family] = lines.flatMap(line => parseRule(line, family) ?? []);

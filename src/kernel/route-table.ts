@@ -67,6 +67,29 @@ export class RouteTable {
     return entries.length > 0;
   }
 
+  /** What is other than these lines of a reading say; undefined if nothing is. */
+  differenceFrom(lines: readonly string[]): string | undefined {
+    const found = new Set<Entry>();
+    const last = new Map<string, number>();
+    for (const line of lines) {
+      const entry = Entry.of(line, this.#family);
+      if (entry === undefined || !isKept(entry)) continue;
+      const peers = this.#peersOf(entry);
+      const at = peers.findIndex(peer => peer.isSameAs(entry));
+      const known = peers[at];
+      if (known === undefined) return `${line.trim()} was not known`;
+      // Ours of the main table are read twice.
+      if (found.has(known)) continue;
+      found.add(known);
+      const key = `${entry.destination} ${entry.table} ${entry.tos} ${entry.metric}`;
+      if (peers.length > 1 && at < (last.get(key) ?? 0)) return `${line.trim()} has another place`;
+      if (peers.length > 1) last.set(key, at);
+    }
+    for (const entries of this.#byDestination.values())
+      for (const entry of entries) if (!found.has(entry)) return `${entry.text.trim()} is not there`;
+    return undefined;
+  }
+
   /** Does any route use a nexthop object (ip-nexthop(8)), whose end takes the route away without a word? */
   get usesNexthopObjects(): boolean {
     return this.#nexthopUsers > 0;

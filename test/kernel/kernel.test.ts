@@ -223,6 +223,27 @@ scenario('looks while others make changes without a pause', async room => {
   await room.isQuickAgain();
 });
 
+scenario(
+  'a monitor that leaves something out',
+  async room => {
+    await room.machine.ip('route add 198.51.100.0/24 dev n0');
+    await room.machine.ip('route add 203.0.113.5 dev n0');
+    const { routes } = await room.observe();
+    room.t.notOk(
+      routes.some(({ dst }) => dst === '203.0.113.5'),
+      'what it left out is not known',
+    );
+    await room.untilNews(20_000);
+    await room.isRight('it is, some time after');
+    room.t.match(room.drifts, [/203\.0\.113\.5 dev n0 scope link.* was not known/], 'and that is said');
+    const before = await room.readings();
+    await sleep(3000);
+    room.t.equal(room.kernel.hasNews, false, 'then there is peace');
+    room.t.equal(await room.readings(), before, 'and nothing is read');
+  },
+  { monitor: `"$@" | setpriv --pdeathsig KILL sed -u '/203\\.0\\.113\\.5/d'` },
+);
+
 for (const seed of seeds)
   scenario(
     `${stepCount} steps of any kind, seed ${seed}`,
@@ -260,6 +281,7 @@ class Room {
   readonly t: Test;
   readonly kernel: Kernel;
   readonly troubles: string[] = [];
+  readonly drifts: string[] = [];
   /** What is wrong with the monitor now. */
   trouble: string | undefined;
 
@@ -286,6 +308,7 @@ class Room {
         this.trouble = message;
         if (message !== undefined) this.troubles.push(message);
       },
+      onDrift: message => this.drifts.push(message),
     });
     this.kernel.listen();
   }
@@ -306,6 +329,12 @@ class Room {
         return void this.t.same(known, there, story);
       await sleep(30);
     }
+  }
+
+  /** Waits until the room wants to be asked. */
+  async untilNews(milliseconds: number): Promise<void> {
+    for (const begun = performance.now(); !this.kernel.hasNews; await sleep(20))
+      if (performance.now() - begun > milliseconds) throw new Error(`no news within ${milliseconds} ms`);
   }
 
   /** The monitor is heard again, that is said, and whole readings are over. */

@@ -135,9 +135,14 @@ class Witness {
     const fresh = new Mirror(() => undefined);
     fresh.take(reading);
     const [known, there] = [this.mirror, fresh].map(mirror => linesOf(mirror.observed(inSight)));
-    const isSame = known?.join('\n') === there?.join('\n');
+    const difference = this.mirror.differenceFrom(reading);
+    const isSame = known?.join('\n') === there?.join('\n') && difference === undefined;
     if (story !== undefined && !isSame) {
-      this.#t.same(known, there, `${story}: what is known is what is there`);
+      this.#t.same(
+        [...(known ?? []), difference],
+        [...(there ?? []), undefined],
+        `${story}: what is known is what is there`,
+      );
       for (const line of [
         ...this.#story,
         '-- the monitor said',

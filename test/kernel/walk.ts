@@ -156,7 +156,12 @@ export function happen(kinds: readonly string[], reading: Reading, draw: Draw): 
       ),
     fleeting: () => {
       const of = family();
-      return did(ip(of, `address replace ${address(of)} dev ${dev()} valid_lft 1 preferred_lft 1`));
+      return did(
+        ip(
+          of,
+          `address replace ${address(of)} dev ${dev()} valid_lft 1 preferred_lft 1 ${of === 'inet6' ? 'noprefixroute' : ''}`,
+        ),
+      );
     },
     unaddress: () => {
       const { family, words } = anAddress();
