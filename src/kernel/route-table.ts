@@ -33,12 +33,11 @@ export class RouteTable {
   add(line: string, position: Position): boolean | 'doubt' {
     const entry = Entry.of(line, this.#family);
     if (entry === undefined) return false;
-    const peers = this.#peersOf(entry);
     // In another table it matters if it took the place of one of ours.
-    if (!isKept(entry)) return position === 'alone' && peers.length > 0 ? 'doubt' : false;
-    const isThere = peers.some(peer => peer.isSameAs(entry));
+    if (!isKept(entry)) return position === 'alone' && this.#peersOf(entry).length > 0 ? 'doubt' : false;
+    const isThere = this.#twinOf(entry) !== undefined;
     // Others may have been replaced, also by one that was there.
-    if (position === 'alone' && peers.length > (isThere ? 1 : 0)) return 'doubt';
+    if (position === 'alone' && this.#peersOf(entry).length > (isThere ? 1 : 0)) return 'doubt';
     if (isThere) return false;
     this.#insert(entry, position);
     return true;
@@ -48,10 +47,9 @@ export class RouteTable {
   delete(line: string): boolean | 'doubt' {
     const entry = Entry.of(line, this.#family);
     if (entry === undefined || !isKept(entry)) return false;
-    const peers = this.#peersOf(entry);
-    const found = peers.find(peer => peer.isSameAs(entry));
+    const found = this.#twinOf(entry);
     if (found !== undefined) this.#remove(found);
-    else if (peers.length > 0) return 'doubt';
+    else if (this.#peersOf(entry).length > 0) return 'doubt';
     return found !== undefined;
   }
 
@@ -70,20 +68,22 @@ export class RouteTable {
   /** What is other than these lines of a reading say; undefined if nothing is. */
   differenceFrom(lines: readonly string[]): string | undefined {
     const found = new Set<Entry>();
+    const places = new Map<Entry, number>();
     const last = new Map<string, number>();
+    for (const entries of this.#byDestination.values())
+      if (entries.length > 1) for (const [place, entry] of entries.entries()) places.set(entry, place);
     for (const line of lines) {
       const entry = Entry.of(line, this.#family);
       if (entry === undefined || !isKept(entry)) continue;
-      const peers = this.#peersOf(entry);
-      const at = peers.findIndex(peer => peer.isSameAs(entry));
-      const known = peers[at];
+      const known = this.#twinOf(entry);
       if (known === undefined) return `${line.trim()} was not known`;
       // Ours of the main table are read twice.
       if (found.has(known)) continue;
       found.add(known);
-      const key = `${entry.destination} ${entry.table} ${entry.tos} ${entry.metric}`;
-      if (peers.length > 1 && at < (last.get(key) ?? 0)) return `${line.trim()} has another place`;
-      if (peers.length > 1) last.set(key, at);
+      const place = places.get(known) ?? 0;
+      const key = `${known.destination} ${known.table}`;
+      if (place < (last.get(key) ?? 0)) return `${line.trim()} has another place`;
+      if (place > 0) last.set(key, place);
     }
     for (const entries of this.#byDestination.values())
       for (const entry of entries) if (!found.has(entry)) return `${entry.text.trim()} is not there`;
@@ -123,6 +123,17 @@ export class RouteTable {
     return this.#byDestination.get(destination) ?? [];
   }
 
+  /** The very route, if it is here. */
+  #twinOf(entry: Entry): Entry | undefined {
+    const there = this.#at(entry.destination);
+    const [mention] = entry.mentions;
+    const mentioning = mention === undefined ? undefined : (this.#byMention.get(mention) ?? new Set<Entry>());
+    // Thousands of interfaces have a route to fe80::/64 each, and one interface may have a hundred thousand routes.
+    const candidates = mentioning !== undefined && mentioning.size < there.length ? mentioning : there;
+    for (const candidate of candidates) if (candidate.isSameAs(entry)) return candidate;
+    return undefined;
+  }
+
   #peersOf({ destination, table, tos, metric }: Entry): Entry[] {
     return this.#at(destination).filter(
       peer => peer.table === table && peer.tos === tos && peer.metric === metric,
@@ -131,12 +142,11 @@ export class RouteTable {
 
   #insert(entry: Entry, position: Position): void {
     const others = this.#byDestination.get(entry.destination) ?? [];
-    const isBehind = (other: Entry) => {
-      const order = entry.tos - other.tos || other.metric - entry.metric;
-      return position === 'first' ? order >= 0 : order > 0;
-    };
-    const at = others.findIndex(isBehind);
-    others.splice(at < 0 ? others.length : at, 0, entry);
+    const order = (other: Entry) => entry.tos - other.tos || other.metric - entry.metric;
+    const before = others.findLastIndex(other =>
+      position === 'first' ? order(other) < 0 : order(other) <= 0,
+    );
+    others.splice(before + 1, 0, entry);
     this.#byDestination.set(entry.destination, others);
     for (const mention of entry.mentions) {
       const mentioning = this.#byMention.get(mention) ?? new Set();
@@ -213,6 +223,9 @@ class Entry {
 
   isSameAs(other: Entry): boolean {
     if (this.text === other.text) return true;
+    if (this.destination !== other.destination || this.table !== other.table) return false;
+    if (this.mentions.length !== other.mentions.length || this.mentions[0] !== other.mentions[0])
+      return false;
     const { route } = this;
     if (route === undefined || other.route === undefined) return false;
     return (
