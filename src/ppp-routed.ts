@@ -31,6 +31,10 @@ const directories = directoriesOf(environment);
 const journal = createJournal(environment);
 const notify = createNotify(environment);
 
+/** What went wrong outside is tried again after so many milliseconds. */
+const retryAfter = 5000;
+let rereading: NodeJS.Timeout | undefined;
+
 const resolver = process.env.PPP_ROUTED_RESOLVER;
 const kernel = new Kernel({
   environment,
@@ -46,7 +50,7 @@ const daemon = new Daemon({
   journal,
   onStatus: line => notify(`STATUS=${line}`),
   bootId: bootIdOf(environment),
-  retryAfter: 5000,
+  retryAfter,
 });
 const spool = new Spool({
   directory: join(directories.runtime, 'spool'),
@@ -99,6 +103,7 @@ const controlSocket = createControlSocket(async (request: Request): Promise<unkn
 
 /** Reads the configuration; one that cannot be used leaves the last good one in force. */
 async function readConfiguration() {
+  clearTimeout(rereading);
   try {
     const profiles = await loadConfiguration(directories.configuration);
     daemon.report('configuration', undefined);
@@ -109,12 +114,19 @@ async function readConfiguration() {
       'configuration',
       `the configuration is not used, the last good one stays in force: ${faults.join('; ')}`,
     );
+    // Nobody tells when a file's mode or the disk below it is right again.
+    rereading = setTimeout(() => void configure(), retryAfter).unref();
     return undefined;
   }
 }
 
 async function reload(): Promise<void> {
   notify('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+  await configure();
+  notify('READY=1');
+}
+
+async function configure(): Promise<void> {
   const profiles = await readConfiguration();
   if (profiles !== undefined) {
     await daemon.configure(profiles);
@@ -123,7 +135,6 @@ async function reload(): Promise<void> {
       `the configuration was read: ${profiles.length === 0 ? 'no profiles, so every link is left alone' : `profiles ${profiles.map(({ name }) => name).join(', ')}`}`,
     );
   }
-  notify('READY=1');
 }
 
 let stopping = false;

@@ -32,8 +32,9 @@ export function createJournal(environment: NodeJS.ProcessEnv): Journal {
   process.stdout.on('error', () => undefined);
   const write = (json: string) => {
     const entry = readEntry(json);
-    if (!Number.isInteger(descriptor) || !send(descriptor, entry))
-      process.stdout.write(lineOf(entry, prefixed));
+    if (Number.isInteger(descriptor) && send(descriptor, entry)) return;
+    // Where nobody reads, what was not read is not hoarded without end.
+    if (process.stdout.writableLength < mostUnread) process.stdout.write(lineOf(entry, prefixed));
   };
   return pino<'notice'>(
     {
@@ -46,6 +47,9 @@ export function createJournal(environment: NodeJS.ProcessEnv): Journal {
     { write },
   );
 }
+
+/** Bytes: some thousand lines. */
+const mostUnread = 1_000_000;
 
 function readEntry(json: string): Entry {
   const { level, msg, ...rest }: Record<string, unknown> = JSON.parse(json);

@@ -1,22 +1,105 @@
-// What is around the daemon is not whole: the journal, the clock, the configuration, /proc.
+// What is around the daemon is not whole: the journal, the clock, the configuration, /proc. Routes are set all the same.
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import t from 'tap';
-import { base, onLink, scenario } from '../netns/lab.ts';
-import { startBy, statusThat } from './daemon.ts';
-import { sayFigures } from './figure.ts';
+import { base, type Lab, onLink, replaceProfile, scenario } from '../netns/lab.ts';
+import { environmentOf, program, startBy, statusThat } from './daemon.ts';
+import { countOf, sayFigures } from './figure.ts';
 
+const events = countOf({ short: 400, whole: 4000 });
 let rows = 0;
-t.teardown(() => sayFigures(t, 'degradation', { rows }));
+t.teardown(() => sayFigures(t, 'degradation', { rows, 'unread-events': events }));
 
 scenario('the journal is gone: every line is an EPIPE', async (lab, t) => {
   await lab.machine({ daemon: false });
   const fifo = `${lab.directory}/journal`;
   await lab.run('mkfifo', fifo);
   const daemon = startBy(lab, `exec 3<>${fifo} 4>${fifo} 3<&-; exec "$@" >&4 4>&-`);
-  await statusThat(lab, ({ degraded }) => !degraded, 5000);
+  await routesAreSet(lab);
+  t.equal(daemon.exitCode, null, 'it goes on');
+  rows++;
+});
+
+scenario('nobody reads the journal: a full pipe holds nothing up', async (lab, t) => {
+  await lab.machine({ daemon: false });
+  const fifo = `${lab.directory}/journal`;
+  await lab.run('mkfifo', fifo);
+  const daemon = startBy(lab, `exec 3<>${fifo}; exec "$@" >&3`);
+  await routesAreSet(lab);
+  await lab.connect('ppp1', { ipparam: 'x'.repeat(200) });
+  for (let i = 0; i < events; i++) {
+    const what = i % 2 === 0 ? 'ip-up' : 'ip-down';
+    const event = `version=1\nevent=${what}\ninterface=ppp1\nlocal=10.9.9.2\nremote=10.9.9.1\nipparam=${'x'.repeat(200)}\n\n`;
+    const reply = await lab.say(event);
+    if (!reply.startsWith('ok')) throw new Error(`event ${i}: ${reply}`);
+  }
+  await lab.ip('link del ppp1');
+  await routesAreSet(lab);
+  t.equal(daemon.exitCode, null, 'it goes on');
+  rows++;
+});
+
+scenario('the clock jumps by years, to and fro', async (lab, t) => {
+  await lab.machine({ daemon: false });
+  const jumping = `const now = Date.now; let jump = 0;
+    setInterval(() => { jump = jump > 0 ? -3e11 : 3e11; }, 20).unref(); Date.now = () => now() + jump;`;
+  const daemon = lab.start(
+    [process.execPath, '--import', `data:text/javascript,${encodeURIComponent(jumping)}`, program],
+    environmentOf(lab),
+  );
+  await routesAreSet(lab);
+  // What only time brings about: the link is gone without a word, and an event waits in the spool.
+  await lab.up('ppp0');
+  await lab.ip('link del ppp0');
+  await lab.comesToShow(base, 3000);
+  t.equal(daemon.exitCode, null, 'it goes on');
+  rows++;
+});
+
+scenario('the configuration cannot be read at start: links keep what they came up with', async (lab, t) => {
+  await lab.machine({});
+  await lab.up('ppp0');
+  await lab.stopDaemon();
+  const file = join(lab.directory, 'etc/ppp-routed.toml');
+  await rm(file);
+  await mkdir(file);
+  const began = performance.now();
+  startBy(lab, 'exec "$@"');
+  const { status } = await statusThat(lab, ({ degraded }) => degraded, 5000);
+  t.ok(performance.now() - began < 5000, 'said within five seconds');
+  t.match(status.status, /ppp-routed\.toml/, 'the status names the file');
+  await lab.shows(onLink, 'and the link keeps its routes');
+  await lab.down('ppp0');
+  await lab.shows(base, 'and gives them back');
+  await rm(file, { recursive: true });
+  await lab.write('etc/ppp-routed.toml', replaceProfile);
+  await statusThat(lab, ({ degraded }) => !degraded, 8000);
+  await lab.up('ppp0');
+  await lab.shows(onLink, 'the mended file is used');
+  rows++;
+});
+
+for (const [what, script] of [
+  ['/proc has nothing but processes', 'mount -t tmpfs none /proc/sys; mount -t tmpfs none /proc/net || :'],
+  ['there is no /proc', 'mount -t tmpfs none /proc'],
+] as const) {
+  scenario(what, async (lab, t) => {
+    await lab.machine({ daemon: false });
+    const daemon = lab.start(
+      ['unshare', '-m', '/bin/sh', '-euc', `${script}; exec "$@"`, 'sh', process.execPath, program],
+      { ...environmentOf(lab), PPP_ROUTED_BOOT_ID: '11111111-2222-3333-4444-555555555555' },
+    );
+    await routesAreSet(lab);
+    t.equal(daemon.exitCode, null, 'it goes on');
+    rows++;
+  });
+}
+
+/** All is well, and a link comes and goes. */
+async function routesAreSet(lab: Lab): Promise<void> {
+  await statusThat(lab, ({ degraded }) => !degraded, 10_000);
   await lab.up('ppp0');
   await lab.shows(onLink);
   await lab.down('ppp0');
   await lab.shows(base);
-  t.equal(daemon.exitCode, null, 'it goes on');
-  rows++;
-});
+}
