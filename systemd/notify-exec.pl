@@ -12,7 +12,8 @@ sub connected {
     my ($address) = @_;
     socket(my $socket, AF_UNIX, SOCK_DGRAM, 0) or return;
     connect($socket, pack_sockaddr_un($address)) or return;
-    fcntl($socket, F_SETFD, 0) or return;    # keep it across exec
+    fcntl($socket, F_SETFD, 0) or return;             # keep it across exec
+    fcntl($socket, F_SETFL, O_NONBLOCK) or return;    # whoever does not keep up must not hold routes up
     push @kept, $socket;
     return $socket;
 }
@@ -25,7 +26,6 @@ if (defined $notify && length $notify) {
 }
 # Without a descriptor, lines go to standard output.
 if (defined $ENV{JOURNAL_STREAM} and my $journal = connected('/run/systemd/journal/socket')) {
-    fcntl($journal, F_SETFL, O_NONBLOCK);    # a journal that does not keep up must not hold routes up
     $ENV{PPP_ROUTED_JOURNAL_FD} = fileno($journal);
 }
 exec { $ARGV[0] } @ARGV or die "notify-exec: $ARGV[0]: $!\n";

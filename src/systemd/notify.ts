@@ -9,15 +9,7 @@ export type Notify = (...assignments: string[]) => void;
  */
 export function createNotify(environment: NodeJS.ProcessEnv): Notify {
   const descriptor = Number(environment.PPP_ROUTED_NOTIFY_FD ?? Number.NaN);
-  if (Number.isInteger(descriptor)) {
-    return (...assignments) => {
-      try {
-        writeSync(descriptor, clip(assignments.join('\n')));
-      } catch {
-        // The manager is being restarted; the next message finds it.
-      }
-    };
-  }
+  if (Number.isInteger(descriptor)) return new Letters(descriptor).send;
   if (environment.NOTIFY_SOCKET === undefined) return () => undefined;
   let turn: Promise<unknown> = Promise.resolve();
   return (...assignments) => {
@@ -29,6 +21,44 @@ export function createNotify(environment: NodeJS.ProcessEnv): Notify {
     });
   };
 }
+
+/** Messages for a manager that may not keep up: it must not hold routes up, and what it reads in the end is true. */
+class Letters {
+  readonly #descriptor: number;
+  /** The last of each kind, in their order. */
+  readonly #waiting = new Map<string, Buffer>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(descriptor: number) {
+    this.#descriptor = descriptor;
+  }
+
+  readonly send: Notify = (...assignments) => {
+    const kind = assignments.map(text => text.split('=', 1)).join();
+    this.#waiting.delete(kind);
+    this.#waiting.set(kind, clip(assignments.join('\n')));
+    this.#write();
+  };
+
+  #write(): void {
+    clearTimeout(this.#timer);
+    for (const [kind, message] of this.#waiting) {
+      try {
+        writeSync(this.#descriptor, message);
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && error.code === 'EAGAIN') {
+          this.#timer = setTimeout(() => this.#write(), againAfter).unref();
+          return;
+        }
+        // The manager is being restarted; the next message finds it.
+      }
+      this.#waiting.delete(kind);
+    }
+  }
+}
+
+/** Milliseconds. */
+const againAfter = 100;
 
 /** Bytes of one message that systemd reads; one that is longer it ignores (NOTIFY_BUFFER_MAX). */
 const mostBytes = 4096;
