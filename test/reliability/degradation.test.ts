@@ -95,6 +95,45 @@ for (const [what, script] of [
   });
 }
 
+scenario('/proc as the unit has it: subset=pid, hidepid=invisible', async (lab, t) => {
+  await lab.machine({ daemon: false });
+  const script = 'mount -t proc -o subset=pid,hidepid=invisible proc /proc; ! test -e /proc/sys; exec "$@"';
+  // A /proc of one's own needs processes of one's own.
+  const daemon = lab.start(
+    [
+      ...['unshare', '-m', '-p', '--fork', '--kill-child', '/bin/sh', '-euc', script, 'sh'],
+      ...[process.execPath, program],
+    ],
+    { ...environmentOf(lab), PPP_ROUTED_BOOT_ID: '11111111222233334444555555555555' },
+  );
+  await routesAreSet(lab);
+  t.equal(daemon.exitCode, null, 'it goes on');
+  rows++;
+});
+
+scenario('the service manager does not read what it is told', async (lab, t) => {
+  await lab.machine({ daemon: false });
+  const [socket, go] = [join(lab.directory, 'notify'), join(lab.directory, 'go')];
+  const manager = lab.start(['perl', join(import.meta.dirname, 'manager.pl'), socket, go]);
+  await new Promise(resolve => manager.stdout.once('data', resolve));
+  const wrapper = join(import.meta.dirname, '../../systemd/notify-exec.pl');
+  const daemon = startBy(lab, `exec perl ${wrapper} "$@"`, { NOTIFY_SOCKET: socket });
+  // Each tells more than once, and the kernel keeps ten messages (net.unix.max_dgram_qlen).
+  for (let i = 0; i < 12; i++) await routesAreSet(lab);
+  await lab.up('ppp0');
+  let told = '';
+  manager.stdout.on('data', chunk => {
+    told += chunk;
+  });
+  await lab.write('go', '');
+  const { status } = await lab.status();
+  await lab.until(() => told.trimEnd().endsWith(`STATUS=${status}`)).catch(() => undefined);
+  t.equal(told.trimEnd().split('\n').at(-1), `STATUS=${status}`, 'what it hears last is true');
+  t.match(told, /^READY=1/m, 'and that the daemon is ready');
+  t.equal(daemon.exitCode, null, 'it goes on');
+  rows++;
+});
+
 /** All is well, and a link comes and goes. */
 async function routesAreSet(lab: Lab): Promise<void> {
   await statusThat(lab, ({ degraded }) => !degraded, 10_000);
