@@ -176,8 +176,8 @@ export class IpBatch {
     process.stdin.on('error', () => undefined);
     splitLines(process.stdout, line => this.#current?.takeOutput(line));
     splitLines(process.stderr, line => this.#current?.takeError(line));
-    void process.ended.then(({ exitCode, message }) => {
-      const missing = exitCode === undefined || exitCode === 126 || exitCode === 127;
+    void process.ended.then(({ exitCode, hasRun, message }) => {
+      const missing = !hasRun || exitCode === 126 || exitCode === 127;
       this.#ended(process, { missing, message });
     });
     return process;

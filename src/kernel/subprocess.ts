@@ -4,6 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 /** How a process came to its end; no exit status: it was ended by a signal, or never ran. */
 export interface Ending {
   exitCode: number | undefined;
+  hasRun: boolean;
   message: string;
 }
 
@@ -29,10 +30,10 @@ export function startSubprocess(argv: readonly string[], environment: NodeJS.Pro
   const killAtExit = () => kill('SIGKILL');
   process.on('exit', killAtExit);
   const ended = new Promise<Ending>(resolve => {
-    child.on('error', error => resolve({ exitCode: undefined, message: error.message }));
+    child.on('error', error => resolve({ exitCode: undefined, hasRun: false, message: error.message }));
     child.on('close', (code, signal) => {
       const how = signal === null ? `exit status ${code}` : signal;
-      resolve({ exitCode: code ?? undefined, message: `${command} ended: ${how}` });
+      resolve({ exitCode: code ?? undefined, hasRun: true, message: `${command} ended: ${how}` });
     });
   });
   void ended.then(() => process.off('exit', killAtExit));
