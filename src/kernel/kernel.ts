@@ -274,7 +274,7 @@ export class Kernel {
         isHeard = await isWithin(wait);
       }
       // What was done in vain or too soon may come yet, and must not be taken for the next.
-      
+      if (isHeard && !(await this.#hearBarrier())) isHeard = false;
     }
     this.#echo = undefined;
     if (isHeard) {
