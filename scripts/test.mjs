@@ -37,6 +37,7 @@ const tiers = {
     jobs: 1,
     timeout: 1200,
   },
+  bench: { paths: ['bench'], timeout: 300, says: 'what an event costs, in ratios' },
   systemd: {
     paths: ['activation', 'systemd', 'sandbox', 'health', 'journal', 'operations', 'idle'].map(
       name => `vm/${name}.test.ts`,

@@ -21,7 +21,7 @@ export interface Subprocess {
 
 /**
  * Starts a process with that environment, in the C locale. It does not outlive us, but where we are killed.
- * Not by execa, which is for processes that are started, waited for and looked at: it takes four times as long.
+ * Not by execa, which is for processes that are started, waited for and looked at: it is slow to load, and to start them.
  */
 export function startSubprocess(argv: readonly string[], environment: NodeJS.ProcessEnv): Subprocess {
   const [command = '', ...words] = argv;

@@ -1,5 +1,5 @@
 // A machine for one contender: a network namespace of the real kernel with a table of its own, and a clock in it.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,6 +17,13 @@ server = "203.0.113.5"
 `;
 
 export const program = process.env.PPP_ROUTED_PROGRAM ?? join(root, 'dist/ppp-routed.js');
+
+/** The flags of node in the unit: what runs there is what is measured. */
+export const unitFlags: readonly string[] =
+  /^ExecStart=.*\/node((?: --\S+)*) \S+\.js$/m
+    .exec(readFileSync(join(root, 'systemd/ppp-routed.service'), 'utf8'))?.[1]
+    ?.split(' ')
+    .filter(Boolean) ?? [];
 
 /** What `clock.pl` said of one thing that it did. */
 export interface Timed {
@@ -164,9 +171,9 @@ export class Machine {
   }
 
   /** Starts the daemon and waits until it is ready. */
-  async startDaemon(profiles: string, node: readonly string[] = []): Promise<void> {
+  async startDaemon(profiles: string): Promise<void> {
     await writeFile(join(this.directory, 'etc/ppp-routed.toml'), profiles);
-    const daemon = this.start([process.execPath, ...node, program], this.directories);
+    const daemon = this.start([process.execPath, ...unitFlags, program], this.directories);
     this.#daemon = daemon;
     const ready = new Promise<void>((resolve, reject) => {
       for (const stream of [daemon.stdout, daemon.stderr]) {

@@ -29,8 +29,8 @@ function drawPanel(axis: string, series: readonly Series[], left: number): strin
   const decades = Math.ceil(Math.log10(Math.max(...points.map(({ x }) => x), 10)));
   const first = Math.min(...points.map(({ x }) => logOf(x)));
   const top = niceAbove(Math.max(...points.map(({ y }) => y)));
-  const placeX = (x: number) => left + ((logOf(x) - first) / (decades - first)) * panel.width;
-  const placeY = (y: number) => panel.top + panel.height * (1 - y / top);
+  const placeX = (x: number) => tenths(left + ((logOf(x) - first) / (decades - first)) * panel.width);
+  const placeY = (y: number) => tenths(panel.top + panel.height * (1 - y / top));
   const bottom = panel.top + panel.height;
   const ticks = [...new Set(points.map(({ x }) => x))];
   return [
@@ -45,7 +45,7 @@ function drawPanel(axis: string, series: readonly Series[], left: number): strin
     ),
     ...series.flatMap(({ name, points }, i) => {
       const colour = colours[i % colours.length];
-      const line = points.map(({ x, y }) => `${placeX(x).toFixed(1)},${placeY(y).toFixed(1)}`);
+      const line = points.map(({ x, y }) => `${placeX(x)},${placeY(y)}`);
       const legend = bottom + 44 + 18 * i;
       return [
         `<polyline points="${line.join(' ')}" fill="none" stroke="${colour}" stroke-width="2"/>`,
@@ -54,6 +54,10 @@ function drawPanel(axis: string, series: readonly Series[], left: number): strin
       ];
     }),
   ].join('\n');
+}
+
+function tenths(value: number): number {
+  return Math.round(value * 10) / 10;
 }
 
 function logOf(x: number): number {

@@ -1,6 +1,9 @@
 // What the kernel says of a process: proc(5).
 import { readdirSync, readFileSync } from 'node:fs';
 
+/** V8 tidies the heap up some seconds after the last work; milliseconds. */
+export const idleAfter = 15_000;
+
 /** Megabytes in memory: now, at the most so far, and those of now that are no file's (the program's code is one). */
 export function memoryOf(pid: number | string): { resident: number; peak: number; own: number } {
   const text = readFileSync(`/proc/${pid}/status`, 'utf8');

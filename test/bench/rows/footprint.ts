@@ -3,12 +3,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median, summary, summaryHead } from '../figures.ts';
-import { Machine, program, replaceProfile } from '../machine.ts';
-import { childrenOf, cpuOf, memoryOf } from '../process.ts';
+import { Machine, program, replaceProfile, unitFlags } from '../machine.ts';
+import { childrenOf, cpuOf, idleAfter, memoryOf } from '../process.ts';
 import { atMost, type Result } from '../row.ts';
-
-/** V8 tidies the heap up some seconds after a start; milliseconds. */
-const settling = 15_000;
 
 export async function footprint({ rounds = 20, seconds = 30 } = {}): Promise<Result> {
   const machine = await Machine.open();
@@ -23,7 +20,7 @@ export async function footprint({ rounds = 20, seconds = 30 } = {}): Promise<Res
       await machine.end(pid);
     }
     const { pid } = await startDaemon(machine);
-    await sleep(settling);
+    await sleep(idleAfter);
     const processes = [pid, ...childrenOf(pid)];
     const before = processes.map(cpuOf);
     await sleep(seconds * 1000);
@@ -82,54 +79,44 @@ export async function footprint({ rounds = 20, seconds = 30 } = {}): Promise<Res
 }
 
 /** What flags of node change; for the decision which ones the unit gives. */
-export async function flags({ rounds = 8 } = {}): Promise<Result> {
+export async function flags({ rounds = 8, pairs = 20 } = {}): Promise<Result> {
   const sets = [
     [],
     ['--enable-source-maps'],
     ['--max-semi-space-size=1'],
     ['--optimize-for-size'],
+    ['--max-semi-space-size=1', '--optimize-for-size'],
     ['--jitless', '--no-expose-wasm'],
     ['--jitless', '--no-expose-wasm', '--max-semi-space-size=1'],
-  ].map(set => ({
-    set,
-    ready: [] as number[],
-    cpu: [] as number[],
-    memory: [] as number[],
-    event: [] as number[],
-  }));
+  ].map(set => ({ set, tries: [] as Try[] }));
   const machine = await Machine.open();
   try {
     await writeFile(join(machine.directory, 'etc/ppp-routed.toml'), replaceProfile);
     for (let round = 0; round < rounds; round++) {
-      for (const { set, ready, cpu, memory, event } of sets) {
-        const { milliseconds, pid } = await startDaemon(machine, set);
-        ready.push(milliseconds);
-        cpu.push(cpuOf(pid));
-        const events = [await machine.event('ip-up'), await machine.event('ip-down')];
-        for (let pair = 0; pair < 20; pair++) {
-          for (const text of events) {
-            event.push((await machine.ask('run/hook.sock', text)).milliseconds);
-            await sleep(15);
-          }
-        }
-        await sleep(500);
-        memory.push(memoryOf(pid).resident);
-        await machine.end(pid);
-      }
+      for (const { set, tries } of sets) tries.push(await tryFlags(machine, set, pairs));
     }
+    const middle = (tries: readonly Try[], key: keyof Try) => median(tries.map(one => one[key]));
     return {
       findings: [],
       tables: [
         {
           title: `Flags of node, ${rounds} starts of each in turn, medians`,
           lines: [
-            ['', 'ready, ms', 'on a processor, ms', 'resident after 40 events, MB', 'an event, ms'],
-            ...sets.map(({ set, ready, cpu, memory, event }) => [
+            [
+              '',
+              'ready, ms',
+              'on a processor, ms',
+              `resident after ${2 * pairs} events, MB`,
+              'an event, ms',
+              'on a processor, ms',
+            ],
+            ...sets.map(({ set, tries }) => [
               set.join(' ') || 'none',
-              median(ready).toFixed(0),
-              median(cpu).toFixed(0),
-              median(memory).toFixed(1),
-              median(event).toFixed(2),
+              middle(tries, 'ready').toFixed(0),
+              middle(tries, 'cpu').toFixed(0),
+              middle(tries, 'resident').toFixed(1),
+              middle(tries, 'event').toFixed(2),
+              middle(tries, 'eventCpu').toFixed(2),
             ]),
           ],
         },
@@ -140,7 +127,32 @@ export async function flags({ rounds = 8 } = {}): Promise<Result> {
   }
 }
 
-async function startDaemon(machine: Machine, node: readonly string[] = []) {
+interface Try {
+  ready: number;
+  cpu: number;
+  resident: number;
+  event: number;
+  eventCpu: number;
+}
+
+async function tryFlags(machine: Machine, set: readonly string[], pairs: number): Promise<Try> {
+  const { milliseconds, pid } = await startDaemon(machine, set);
+  const cpu = cpuOf(pid);
+  const times: number[] = [];
+  const events = [await machine.event('ip-up'), await machine.event('ip-down')];
+  for (let pair = 0; pair < pairs; pair++) {
+    for (const text of events) {
+      times.push((await machine.ask('run/hook.sock', text)).milliseconds);
+      await sleep(20);
+    }
+  }
+  const eventCpu = (cpuOf(pid) - cpu) / times.length;
+  const { resident } = memoryOf(pid);
+  await machine.end(pid);
+  return { ready: milliseconds, cpu, resident, event: median(times), eventCpu };
+}
+
+async function startDaemon(machine: Machine, node: readonly string[] = unitFlags) {
   const argv = [process.execPath, ...node, program];
   const { milliseconds, said } = await machine.timeStart(argv, machine.directories);
   return { milliseconds, pid: said };

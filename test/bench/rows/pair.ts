@@ -53,7 +53,7 @@ export async function measurePair({ rounds, short = false }: PairOptions): Promi
     contenders.push(await hooks(), await wiki());
     if (!short) {
       if (existsSync(vpncScript)) contenders.push(await vpnc());
-      contenders.push(await hooksAlone(), await nothing());
+      contenders.push(await hooksAlone(), await clients(), await nothing());
     }
     const turns = new Map<string, Turns>(
       contenders.map(({ name }) => [name, { pairs: [], ups: [], downs: [] }]),
@@ -126,13 +126,25 @@ export async function hooks(): Promise<Contender> {
 /** The hooks' own part: the daemon is one that answers at once and does nothing. */
 async function hooksAlone(): Promise<Contender> {
   const machine = await Machine.open();
-  const answerer = machine.start([
-    'perl',
-    join(peers, 'answerer.pl'),
-    join(machine.directory, 'run/hook.sock'),
-  ]);
-  await new Promise(resolve => answerer.stdout.once('data', resolve));
+  await answer(machine);
   return { name: 'the hooks alone', machine, ...callHooks(machine), routes: false };
+}
+
+/** What is left of a hook when nothing but the question is. */
+async function clients(): Promise<Contender> {
+  const machine = await Machine.open();
+  const run = () => timed(machine, [join(peers, 'asker.pl'), socketOf(machine)], told);
+  await answer(machine);
+  return { name: 'two clients in Perl', machine, up: run, down: run, routes: false };
+}
+
+async function answer(machine: Machine): Promise<void> {
+  const answerer = machine.start(['perl', join(peers, 'answerer.pl'), socketOf(machine)]);
+  await new Promise(resolve => answerer.stdout.once('data', resolve));
+}
+
+function socketOf({ directory }: Machine): string {
+  return join(directory, 'run/hook.sock');
 }
 
 function callHooks(machine: Machine): Pick<Contender, 'up' | 'down'> {

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median, quantile } from '../figures.ts';
 import { eventOf, Machine, replaceProfile } from '../machine.ts';
-import { memoryOf } from '../process.ts';
+import { idleAfter, memoryOf } from '../process.ts';
 import { atMost, type Result } from '../row.ts';
 
 /** A link of these is wanted nothing of, and is the daemon's all the same. */
@@ -18,13 +18,16 @@ export interface ScaleOptions {
   rounds?: number;
   /** Or as many rounds as fit in so many seconds. */
   seconds?: number;
+  /** How long to wait before the memory is looked at; milliseconds. */
+  settling?: number;
 }
 
 /** Links beside the one that goes up and down: such that no profile matches, or such that one does. */
 export async function links({
   counts = [10, 100, 1000, 5000],
-  ...how
+  ...options
 }: Partial<ScaleOptions> = {}): Promise<Result> {
+  const how = { ...options, settling: idleAfter };
   const foreign = await measureSeries(counts, how, count => manyLinks(count, 'nobody'));
   const matched = await measureSeries(counts, how, count => manyLinks(count, 'client'));
   const most = counts.at(-1) ?? 0;
@@ -39,7 +42,7 @@ export async function links({
       against('links that no profile matches', foreign),
       against('links that a profile matches', matched),
       atMost(90, {
-        what: `resident at ${most.toLocaleString('en')} links`,
+        what: `resident at ${most.toLocaleString('en')} links, idle`,
         value: memory,
         figure: `${memory.toFixed(1)} MB`,
         unit: ' MB',
@@ -59,9 +62,9 @@ export async function links({
 /** Routes in the main table, all of them by way of the uplink. */
 export async function routes({
   counts = [0, 1000, 10_000, 100_000],
-  ...how
+  ...options
 }: Partial<ScaleOptions> = {}): Promise<Result> {
-  const series = await measureSeries(counts, how, manyRoutes);
+  const series = await measureSeries(counts, { ...options, settling: idleAfter }, manyRoutes);
   const value = ratioOf(series);
   const most = (counts.at(-1) ?? 0).toLocaleString('en');
   return {
@@ -92,7 +95,7 @@ export interface Measured {
 /** An event is an up or a down of one link in mode `replace`. */
 export async function measureSeries(
   counts: readonly number[],
-  { rounds = 40, seconds = 40 }: Partial<ScaleOptions>,
+  { rounds = 40, seconds = 40, settling = 0 }: Partial<ScaleOptions>,
   open: (count: number) => Promise<Machine>,
 ): Promise<Measured[]> {
   const machines: Machine[] = [];
@@ -115,6 +118,7 @@ export async function measureSeries(
       }
       if (round >= 3 && performance.now() - began > seconds * 1000) break;
     }
+    await sleep(settling);
     return series.map(({ machine, count, times }) => {
       const { resident } = memoryOf(machine.daemon.pid ?? 0);
       return { count, times, resident };
@@ -161,7 +165,7 @@ function tableOf(title: string, series: readonly Measured[]) {
   return {
     title: `${title}, milliseconds`,
     lines: [
-      ['', 'median', 'p99', 'against the first', 'resident, MB'],
+      ['', 'median', 'p99', 'against the first', 'resident, idle, MB'],
       ...series.map(({ count, times, resident }) => [
         count.toLocaleString('en'),
         median(times).toFixed(2),
