@@ -18,6 +18,7 @@ export function plot(series: readonly Series[]): string {
   );
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">`,
+    '<title>Milliseconds an event, by links and by routes</title>',
     `<rect width="${width}" height="${height}" fill="white"/>`,
     ...panels,
     '</svg>\n',
