@@ -72,6 +72,8 @@ export function planSteps(observed: Observed, wanted: Wanted): Step[] {
       ),
     ...observed.routes
       .filter(route => isOwn(route) && !wantedHere.has(identityOf(route)))
+      // Whoever has read the whole table knows them in another order than who has heard of one after the other.
+      .sort((a, b) => (identityOf(a) < identityOf(b) ? -1 : 1))
       .map(
         (route): Step => ({
           kind: 'delete-route',

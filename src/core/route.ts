@@ -1,4 +1,4 @@
-import { type Family, formatPrefix, parseDestination } from './prefix.ts';
+import { type Family, familyOf, formatPrefix, parseDestination } from './prefix.ts';
 
 /**
  * The routing-protocol number of every route and rule that is ours (RTA_PROTOCOL, FRA_PROTOCOL in rtnetlink(7)).
@@ -96,7 +96,7 @@ export function parseRoute(text: string, family: Family): Route | undefined {
       else if (word === 'weight') hopHere().options.push(`weight ${value}`);
       else if (word === 'table') route.table = value;
       else if (word === 'proto') route.protocol = value;
-      else if (word === 'metric') route.metric = Number(value);
+      else if (word === 'metric') route.metric = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN;
       else if (word === 'tos') route.tos = value;
       else if (word === 'src') route.source = value;
       else if (word === 'nhid') route.nexthopId = value;
@@ -121,10 +121,28 @@ export function parseRoute(text: string, family: Family): Route | undefined {
       }
     }
   }
-  if (!Number.isInteger(route.metric)) return undefined;
+  if (!isWellFormed(route)) return undefined;
   route.line = formatRoute(route);
   return route;
 }
+
+/** Half a line, or a state file of anybody's: what is no value of its key must not become an argument of `ip`. */
+function isWellFormed({ metric, nexthops, source, ...route }: Route): boolean {
+  const gateways = nexthops.flatMap(({ via }) => (via === undefined ? [] : [via.replace(/^inet6? /, '')]));
+  const hopOptions = nexthops.flatMap(({ options }) => options);
+  const { table, protocol, tos, nexthopId = '0' } = route;
+  return (
+    Number.isInteger(metric) &&
+    /^\d{1,10}$/.test(nexthopId) &&
+    [...gateways, ...(source === undefined ? [] : [source])].every(
+      address => familyOf(address) !== undefined,
+    ) &&
+    hopOptions.every(option => /^(onlink|pervasive|weight \d{1,3})$/.test(option)) &&
+    [table, protocol, tos, ...route.attributes].every(words => plainWords.test(words))
+  );
+}
+
+const plainWords = /^(?:(?:^| )[\w./:%+][\w./:%+-]*)+$/;
 
 /** A route that was read by `parseRoute`, as the line it was: the words in the order of iproute2's print_route(). */
 function formatRoute(route: Route): string {

@@ -133,7 +133,7 @@ export class Kernel {
    */
   async observe({ forwarding, destinations, news }: Questions): Promise<Observed> {
     if (news === 'all') await this.#change([]);
-    if (news === 'heard') await this.#look('inet', ['link show dev lo']);
+    if (news === 'heard') await this.#look('inet', [proxiesOf]);
     if (!this.#isCaughtUp || this.#mirror.doubt !== undefined) await this.#readUntilSure();
     if (this.#mirror.rulesAreOld) await this.#readRules();
     if (this.#audit.isDue) await this.#compare();

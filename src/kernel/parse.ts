@@ -1,9 +1,9 @@
 import type { Address, Interface, ProxyNeighbour, Rule } from '../core/observed.ts';
-import type { Family } from '../core/prefix.ts';
+import { type Family, familyOf } from '../core/prefix.ts';
 
 /** One line of `ip -o link show`: `6: ppp0: <POINTOPOINT,UP> mtu …`. */
 export function parseInterface(line: string): Interface | undefined {
-  const found = /^(\d+): ([^\s@:]+)(?:@[^\s:]+)?: <([^>]*)>/.exec(line);
+  const found = /^(\d{1,10}): ([^\s@:]+)(?:@[^\s:]+)?: <([^>]*)>/.exec(line);
   if (found === null) return undefined;
   const [, ifindex, name = '', flags = ''] = found;
   return { ifindex: Number(ifindex), name, up: flags.split(',').includes('UP') };
@@ -30,7 +30,7 @@ export function parseAddress(line: string): Address | undefined {
 
 /** One line of `ip -o rule show`: `17310:	from all lookup main suppress_prefixlength 0 proto 173`. */
 export function parseRule(line: string, family: Family): Rule | undefined {
-  const found = /^(\d+):\s+(.+?)\s*$/.exec(line);
+  const found = /^(\d{1,10}):\s+(.+?)\s*$/.exec(line);
   if (found === null) return undefined;
   const [, priority, text = ''] = found;
   const protocol = / proto (\S+)/.exec(text)?.[1] ?? 'unspec';
@@ -42,7 +42,7 @@ export function parseProxyNeighbour(line: string, family: Family): ProxyNeighbou
   const found = /^(\S+) dev (\S+)\s+proxy(?:.* proto (\S+))?/.exec(line);
   if (found === null) return undefined;
   const [, address = '', dev = '', protocol = 'unspec'] = found;
-  return { family, address, dev, protocol };
+  return familyOf(address) === family ? { family, address, dev, protocol } : undefined;
 }
 
 /** One line of `ip -o netconf show`: `inet eth0 forwarding on rp_filter off …`. The interface, if it forwards. */
