@@ -1,6 +1,7 @@
 import { type Demand, demandOf, families } from './demand.ts';
 import type { Link } from './link.ts';
 import type { Observed } from './observed.ts';
+import { orphans } from './orphan.ts';
 import { pinsOf } from './pin.ts';
 import { planSteps, type Step, type Wanted } from './plan.ts';
 import { covers, parsePrefix } from './prefix.ts';
@@ -102,7 +103,15 @@ export function decide({ state, observed, refused }: Situation): Decision {
   const proxies = proxyNeighboursOf(demand, observed);
   wanted.proxyNeighbours.push(...proxies.neighbours);
   troubles.push(...proxies.troubles);
-  const steps = planSteps(observed, wanted);
+  const orphaned = orphans({ links: state.links, observed, wanted });
+  for (const { line } of orphaned)
+    troubles.push(
+      `${line} is ours, and no link is known that it is for: it stays, because nothing else leads out`,
+    );
+  const keeps = new Set(orphaned.map(({ family }) => family));
+  const steps = planSteps(observed, wanted).filter(
+    step => step.kind !== 'delete-route' || step.because !== 'obsolete' || !keeps.has(step.route.family),
+  );
   return {
     state: { ...state, savedDefaults },
     steps,

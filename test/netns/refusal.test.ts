@@ -255,9 +255,26 @@ scenario('all generations are spoiled: a loud start from what the kernel shows',
   await lab.says(
     /^warn: .*state\.json\.previous is not JSON, or cut short; starting from what the kernel shows$/,
   );
-  // Nobody can know the saved default now. A route that is not ours was not guessed at, and the daemon lives.
-  t.same((await lab.status()).links, []);
+  // Nobody can know the saved default now. The one over the link stays, with its pin: nothing else leads out.
+  const { links, status, degraded } = await lab.status();
+  t.same(links, []);
+  t.ok(degraded);
+  t.match(status, /default dev ppp0 .* is ours, and no link is known that it is for: it stays/);
+  await lab.shows(`
+    default dev ppp0 proto 173 scope link
+    10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
+    10.99.1.1 dev ppp1 proto kernel scope link src 10.99.1.2
+    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+    203.0.113.5 via 192.168.1.1 dev eth0 proto 173 src 192.168.1.10
+  `);
+  // Another way out, and it is swept.
   await lab.ip('route append default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100');
+  await lab.comesToShow(`
+    default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100
+    10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
+    10.99.1.1 dev ppp1 proto kernel scope link src 10.99.1.2
+    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+  `);
   await lab.fine(lab.hook('ip-up', 'ppp0'));
   await lab.comesToShow(`
     default dev ppp0 proto 173 scope link
