@@ -2,7 +2,7 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { base, type Lab, linkAlone, onLink, scenario } from '../netns/lab.ts';
+import { base, type Lab, linkAlone, onLink, replaceProfile, scenario } from '../netns/lab.ts';
 import { statusThat } from './daemon.ts';
 import { countOf, sayFigures, seed } from './figure.ts';
 import { type Fault, Victim } from './victim.ts';
@@ -69,6 +69,30 @@ scenario(
       lab.before.replace('via 192.168.1.1 ', 'via 192.168.1.254 '),
       'the saved default goes back',
     );
+  },
+  { jobs },
+);
+
+scenario(
+  'everything in the state directory is gone, in every mode',
+  async (lab, t) => {
+    await lab.machine({ daemon: false });
+    for (const mode of ['replace', 'metric', 'half', 'table']) {
+      await lab.write('etc/ppp-routed.toml', replaceProfile.replace('"replace"', `"${mode}"`));
+      await lab.startDaemon();
+      await lab.up('ppp0');
+      await lab.stopDaemon('SIGKILL');
+      await startWith(lab, new Map());
+      figures.starts++;
+      const way = await lab.lines('route show default');
+      if (way.length === 0) figures.wrong++;
+      t.ok(way.length > 0, `${mode}: there is a way out`);
+      await lab.ip('link del ppp0');
+      if (mode === 'replace') await lab.ip(`route add ${lease('192.168.1.1')}`);
+      await lab.startDaemon();
+      await lab.restored();
+      await lab.stopDaemon();
+    }
   },
   { jobs },
 );
