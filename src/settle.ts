@@ -37,12 +37,14 @@ export class Settler {
   /** The state that is on disk. */
   #durable: State;
   #failures: readonly StepFailure[] = [];
+  #isForgetful: boolean;
 
   constructor(rooms: { kernel: Kernel; store: Store; journal: Sentences }, onDisk: State) {
     this.#kernel = rooms.kernel;
     this.#store = rooms.store;
     this.#journal = rooms.journal;
     this.#durable = onDisk;
+    this.#isForgetful = onDisk.links.length === 0 && onDisk.savedDefaults.length === 0;
   }
 
   /** Decides, saves and changes until a look at the kernel finds nothing left to do. The kernel was looked at just now. */
@@ -52,9 +54,11 @@ export class Settler {
       new Set([...failed.values()].flatMap(({ step }) => ('route' in step ? [step.route.line] : [])));
     let state = wanted;
     let changes = 0;
+    if (wanted.links.length > 0) this.#isForgetful = false;
+    const isForgetful = this.#isForgetful;
     for (let round = 1; ; round++) {
       const observed = await this.observe(state, 'after');
-      let decision = decide({ state, observed, refused: refused() });
+      let decision = decide({ state, observed, refused: refused(), isForgetful });
       const isLast = decision.steps.every(step => isHopeless(step, failed)) || round > mostRounds;
       // What only gives back can be forgotten when it is back: one write instead of two.
       const mustSave = isLast || !this.#isOnDisk(decision.state);

@@ -23,6 +23,8 @@ export interface Situation {
   observed: Observed;
   /** Lines that the kernel would not take just now. */
   refused: ReadonlySet<string>;
+  /** True until the first link is known, where the state was lost: which of our routes are leftovers is then not known either. */
+  isForgetful?: boolean;
 }
 
 /** What is to be saved, what is to be done, and what a person should know. */
@@ -41,7 +43,7 @@ export interface Decision {
 }
 
 /** The one decision: from what is known and what the kernel has, to what is saved and what is changed. */
-export function decide({ state, observed, refused }: Situation): Decision {
+export function decide({ state, observed, refused, isForgetful = false }: Situation): Decision {
   const demand = demandOf(state.links, observed);
   const wanted: Wanted = {
     routes: [...demand.routes],
@@ -103,7 +105,7 @@ export function decide({ state, observed, refused }: Situation): Decision {
   const proxies = proxyNeighboursOf(demand, observed);
   wanted.proxyNeighbours.push(...proxies.neighbours);
   troubles.push(...proxies.troubles);
-  const orphaned = orphans({ links: state.links, observed, wanted });
+  const orphaned = isForgetful ? orphans({ links: state.links, observed, wanted }) : [];
   for (const { line } of orphaned)
     troubles.push(
       `${line} is ours, and no link is known that it is for: it stays, because nothing else leads out`,

@@ -253,3 +253,19 @@ scenario('15. … and the new ip-up was faster', async (lab, t) => {
   await lab.down('ppp0', { environment: { PPPD_PID: '4712' } });
   await lab.restored();
 });
+
+scenario('no default before; a down takes ours away though the interface stays', async (lab, t) => {
+  const lonely = `
+    10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
+    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+  `;
+  await lab.machine({
+    routes: '192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10',
+    profiles: '[link.work]\ndefault-route = "replace"\nserver = "none"\n',
+  });
+  await lab.up('ppp0');
+  await lab.shows(`default dev ppp0 proto 173 scope link\n${lonely}`);
+  await lab.fine(lab.hook('ip-down', 'ppp0'));
+  await lab.shows(lonely);
+  t.same((await lab.status()).troubles, [], 'and nothing is amiss');
+});
