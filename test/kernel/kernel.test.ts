@@ -56,7 +56,7 @@ scenario('a monitor that hangs while an interface gets another name', async room
 scenario('a monitor that hangs while a name goes to another interface', async room => {
   await room.signalMonitor('STOP');
   await room.machine.ip('link del n0');
-  await room.machine.ip('tuntap add dev n0 mode tun');
+  await room.machine.ip('link add n0 type bridge');
   await room.machine.ip('link set n0 up');
   await room.apply('prepend', '198.51.100.0/24 dev n0 proto 173');
   await room.isRight('our route leads through the other one');
@@ -208,7 +208,7 @@ scenario('our own changes are known at once', async room => {
 scenario('looks while others make changes without a pause', async room => {
   const script = `for i in $(seq 150); do
     ip link set n0 down; ip link set n0 up; ip route add default via 10.0.0.8 dev n0 metric $((i % 3))
-    ip link del n1; ip tuntap add dev n1 mode tun; ip link set n1 up; ip addr add 10.1.0.1/24 dev n1
+    ip link del n1; ip link add n1 type bridge; ip link set n1 up; ip addr add 10.1.0.1/24 dev n1
   done`;
   const others = room.machine.run('/bin/sh', '-c', script);
   let isOver = false;
@@ -269,7 +269,7 @@ function scenario(
   { monitor = 'exec "$@"', timeout = 60_000 }: { monitor?: string; timeout?: number } = {},
 ): void {
   onMachine(t, { name, timeout }, async (machine, t) => {
-    for (const device of ['n0', 'n1']) await machine.ip(`tuntap add dev ${device} mode tun`);
+    for (const device of ['n0', 'n1']) await machine.ip(`link add ${device} type bridge`);
     await machine.ip('link set n0 up');
     await machine.ip('address add 10.0.0.1/24 dev n0');
     const room = await Room.on(machine, { t, monitor });

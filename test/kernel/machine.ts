@@ -99,7 +99,7 @@ export class Machine {
       const text = commands.map(command => `${command}\nlink show dev ${echoDevice}\n`).join('');
       await writeFile(join(this.directory, family), text);
     }
-    await this.ip(`tuntap add dev ${echoDevice} mode tun`);
+    await this.ip(`link add ${echoDevice} type bridge`);
     await this.run('/bin/sh', '-c', `echo 1 >/proc/sys/net/ipv6/conf/${echoDevice}/disable_ipv6`);
     await this.ip(`link set ${echoDevice} up`);
   }

@@ -246,7 +246,7 @@ export function happen(kinds: readonly string[], reading: Reading, draw: Draw): 
     },
     change: () => {
       const of = family();
-      const line = pick(routesIn(of).filter(text => !/nexthop|^fe80::.* proto kernel/.test(text)));
+      const line = pick(routesIn(of).filter(text => !/nexthop|:.* proto kernel/.test(text)));
       if (line === undefined) return [];
       const words = deletable(line).replace(/via \S+/, `via ${gateway(of)}`);
       return did(`ip -f ${of} route ${pick(['change', 'replace'])} ${words} ${maybe(3, 'mtu 1350')}`);
