@@ -96,6 +96,8 @@ export class Lab {
     for (const name of ['etc', 'run', 'state', 'peers']) await mkdir(join(directory, name));
     const lab = new Lab(t, directory, new Namespace());
     t.teardown(() => lab.#close());
+    // Nobody can enter it before it is made.
+    await lab.run('true');
     return lab;
   }
 
