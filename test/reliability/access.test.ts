@@ -81,7 +81,7 @@ const plants = `
   ln -s $victim/nothing $spool/0000000003
   ln -s 0000000004 $spool/0000000004
   mkfifo $spool/0000000005
-  mkdir -p $spool/0000000006/full
+  mkdir -p $spool/../six/full; mv -T $spool/../six $spool/0000000006
   mknod $spool/0000000007 c 1 5 2>/dev/null || true
   truncate -s 1T $spool/0000000008
   ln $victim/file $spool/0000000009
