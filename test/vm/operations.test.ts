@@ -40,6 +40,8 @@ function shapeOf(text: string): string[] {
         .replace(/\[\d+\]:/, '[PID]:')
         .replace(/(since )[^;]*; .* ago$/, '$1TIME')
         .replace(/(Main PID: |process |[├└]─ ?)\d+/, '$1PID')
+        // systemd does not keep an order among them.
+        .replace(/● ppp-routed(-control)?\.socket$/, '● SOCKET')
         .replace(/(interface index )\d+/, '$1N')
         .replace(/\b\d+(\.\d+)?(ms|s|min)\b(?= CPU)/, 'TIME'),
     )
