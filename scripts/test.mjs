@@ -35,7 +35,7 @@ const tiers = {
     says: 'killed at every step, damaged files, an ip that misbehaves: the short forms',
     // What must be right in time is measured alone.
     jobs: 1,
-    timeout: 1200,
+    timeout: 2400,
   },
   bench: { paths: ['bench'], timeout: 300, says: 'what an event costs, in ratios' },
   systemd: {
