@@ -161,8 +161,8 @@ class Daemon {
 
   /** How it is when nothing has happened for a while, and without garbage. */
   async atRest(): Promise<Rest> {
-    // What is retried, forgotten or tidied up a moment later.
-    await sleep(isWhole ? 5000 : 1000);
+    // What is retried, forgotten, tidied up or compared with the kernel (2 s after the last change) a moment later.
+    await sleep(isWhole ? 5000 : 3000);
     for (let time = 0; time < 2; time++) {
       process.kill(this.#pid, 'SIGUSR2');
       await sleep(500);
