@@ -1,3 +1,4 @@
+import { byBucket, linksNotIn } from './core/bucket.ts';
 import { type Decision, decide } from './core/decide.ts';
 import { destinationsOf } from './core/destinations.ts';
 import { messageIds, stepFields } from './core/message.ts';
@@ -91,9 +92,11 @@ export class Settler {
 
   /** Does the state on disk have every link and every saved default of this one? */
   #isOnDisk({ links, savedDefaults }: State): boolean {
-    const known = new Set(this.#durable.links);
     const saved = new Set(this.#durable.savedDefaults.map(({ route }) => route));
-    return links.every(link => known.has(link)) && savedDefaults.every(({ route }) => saved.has(route));
+    return (
+      linksNotIn(links, this.#durable.links).length === 0 &&
+      savedDefaults.every(({ route }) => saved.has(route))
+    );
   }
 
   /** What the state on disk asks for, without the links that are gone: all that may be done while it cannot be written. */
@@ -122,9 +125,10 @@ export class Settler {
   /** The steps that failed; each is told once, for as long as it goes on failing. */
   async #apply(steps: readonly Step[]): Promise<StepFailure[]> {
     const failures: StepFailure[] = [];
-    const links = new Set(this.#durable.links.map(link => link.interface));
+    const devices = devicesOfLinks(this.#durable.links);
+    const isOfLink = (dev: string) => devices.some(some => some.has(dev));
     for (const { step, error, skipped } of await this.#kernel.apply(steps)) {
-      const fields = stepFields(step, { links, failed: skipped === true || error !== undefined });
+      const fields = stepFields(step, { isOfLink, failed: skipped === true || error !== undefined });
       const text = `${sentenceOf(step)}: ${shellCommandOf(step)}`;
       if (skipped === true) this.#journal.warn(fields, `not ${text}: what it needs failed`);
       else if (error === undefined) this.#journal.info(fields, text);
@@ -141,8 +145,14 @@ export class Settler {
 
 /** Proxy neighbours answer only where the interface forwards. */
 export function asksForForwarding({ links }: State): boolean {
-  return links.some(link => (link.profile?.['proxy-arp'] ?? 'off') !== 'off');
+  return askForForwarding(links).includes(true);
 }
+
+const devicesOfLinks = byBucket(links => new Set(links.map(link => link.interface)));
+
+const askForForwarding = byBucket(links =>
+  links.some(({ profile }) => (profile?.['proxy-arp'] ?? 'off') !== 'off'),
+);
 
 /** It failed in this settling, or it needs one that did: without its pin no default moves, in no later round either. */
 function isHopeless(step: Step, failed: ReadonlyMap<string, StepFailure>): boolean {

@@ -1,10 +1,10 @@
-import { type Demand, demandOf, families } from './demand.ts';
+import { type Demand, type Devices, demandOf, families } from './demand.ts';
 import type { Link } from './link.ts';
-import type { Observed } from './observed.ts';
+import type { Address, Observed } from './observed.ts';
 import { orphans } from './orphan.ts';
 import { pinsOf } from './pin.ts';
 import { planSteps, type Step, type Wanted } from './plan.ts';
-import { covers, parsePrefix } from './prefix.ts';
+import { covers, type Prefix, parsePrefix } from './prefix.ts';
 import { proxyNeighboursOf } from './proxy-neighbour.ts';
 import { devicesOf } from './route.ts';
 import { type SavedDefault, type State, savedRoute } from './state.ts';
@@ -126,7 +126,7 @@ export function decide({ state, observed, refused, isForgetful = false }: Situat
 }
 
 /** A default through a managed link is no uplink, whoever added it and whenever. */
-function leadsInto(entry: SavedDefault, devices: ReadonlySet<string>): boolean {
+function leadsInto(entry: SavedDefault, devices: Devices): boolean {
   return savedRoute(entry)?.nexthops.some(({ dev }) => dev !== undefined && devices.has(dev)) ?? false;
 }
 
@@ -150,11 +150,7 @@ function leaks(demand: Demand, observed: Observed): string[] {
 
 /** A network behind a link that is also a LAN here: the machines on it go out of reach. */
 function overlaps(demand: Demand, observed: Observed): string[] {
-  const lans = observed.addresses.flatMap(lan => {
-    if (lan.peer !== undefined || demand.managedDevices.has(lan.dev)) return [];
-    const own = parsePrefix(`${lan.address}/${lan.length}`);
-    return own === undefined ? [] : [{ ...lan, own }];
-  });
+  const lans = lansOf(observed).filter(({ dev }) => !demand.managedDevices.has(dev));
   if (lans.length === 0) return [];
   const place = lans.map(({ dev, address, length }) => `${dev} ${address}/${length}`).join();
   return demand.active.flatMap(({ link, profile }) => {
@@ -176,6 +172,25 @@ function overlaps(demand: Demand, observed: Observed): string[] {
     return sayings;
   });
 }
+
+type Lan = Address & { own: Prefix };
+
+/** The prefixes that this machine has addresses in, those of links left out. */
+function lansOf({ addresses }: Observed): readonly Lan[] {
+  let lans = lansOfAddresses.get(addresses);
+  if (lans === undefined) {
+    lans = addresses.flatMap(lan => {
+      if (lan.peer !== undefined) return [];
+      const own = parsePrefix(`${lan.address}/${lan.length}`);
+      return own === undefined ? [] : [{ ...lan, own }];
+    });
+    lansOfAddresses.set(addresses, lans);
+  }
+  return lans;
+}
+
+/** An observation is never changed. */
+const lansOfAddresses = new WeakMap<readonly Address[], readonly Lan[]>();
 
 /** What was found out about a link, and the LANs that it was held against. */
 const overlapping = new WeakMap<Link, { place: string; sayings: string[] }>();

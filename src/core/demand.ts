@@ -1,3 +1,4 @@
+import { type Bucket, bucketsOf, placeOf } from './bucket.ts';
 import type { Link } from './link.ts';
 import { modes } from './modes/index.ts';
 import { type Interface, isUp, type Observed } from './observed.ts';
@@ -15,15 +16,32 @@ export interface ActiveLink {
 
 /** What the links ask for, before it is known what the uplinks are. */
 export interface Demand {
+  /** Those that ask for anything, the first in rank first. */
   active: ActiveLink[];
+  /** The first in rank of all, whether it asks for anything or not. */
+  first: ActiveLink | undefined;
   /** Devices of every link that a profile matches, up or not: a default through one of them is no uplink. */
-  managedDevices: Set<string>;
+  managedDevices: Devices;
   routes: OwnRoute[];
   rules: OwnRule[];
   /** The families whose uplink defaults are to be displaced. */
   displaces: Set<Family>;
   /** The link that has the default of a family; a lost one keeps it dark. */
   carriers: Map<Family, ActiveLink>;
+  shares: readonly Share[];
+}
+
+export type Devices = Pick<ReadonlySet<string>, 'has'>;
+
+/** What the links of one bucket have to say. */
+interface Share {
+  links: Bucket;
+  /** Whether each was up. */
+  ups: readonly boolean[];
+  /** In no order. */
+  active: readonly ActiveLink[];
+  asking: readonly ActiveLink[];
+  devices: Devices;
 }
 
 export const families = ['inet', 'inet6'] as const satisfies Family[];
@@ -41,29 +59,17 @@ export function demandOf(links: readonly Link[], observed: Observed): Demand {
 const demands = new WeakMap<readonly Link[], { interfaces: readonly Interface[]; demand: Demand }>();
 
 function findDemand(links: readonly Link[], observed: Observed): Demand {
-  const active: ActiveLink[] = [];
-  const managedDevices = new Set<string>();
-  for (const link of links) {
-    const { profile } = link;
-    if (profile === undefined) continue;
-    if (link.lost !== true) managedDevices.add(link.interface);
-    const dark = link.lost === true || !isUp(observed, link.interface);
-    if (link.released !== true && (!dark || profile['on-loss'] === 'block'))
-      active.push({ link, profile, dark });
-  }
-  active.sort(
-    (a, b) =>
-      b.profile.priority - a.profile.priority ||
-      Number(a.dark) - Number(b.dark) ||
-      b.link.order - a.link.order,
-  );
+  const shares = bucketsOf(links).map(bucket => shareOf(bucket, observed));
+  const active = shares.flatMap(({ asking }) => asking).sort(byRank);
   const demand: Demand = {
     active,
-    managedDevices,
+    first: shares.flatMap(share => firstOf(share.active) ?? []).sort(byRank)[0],
+    managedDevices: { has: dev => shares.some(({ devices }) => devices.has(dev)) },
     routes: active.flatMap(routesBeside),
     rules: [],
     displaces: new Set(),
     carriers: new Map(),
+    shares,
   };
   for (const family of families) {
     const candidates = active.filter(candidate => claimsDefault(candidate, family));
@@ -77,6 +83,64 @@ function findDemand(links: readonly Link[], observed: Observed): Demand {
   }
   demand.rules.push(...families.filter(family => usesOwnTable(demand, family)).flatMap(ownTableRules));
   return demand;
+}
+
+function byRank(a: ActiveLink, b: ActiveLink): number {
+  return (
+    b.profile.priority - a.profile.priority || Number(a.dark) - Number(b.dark) || b.link.order - a.link.order
+  );
+}
+
+function firstOf(active: readonly ActiveLink[]): ActiveLink | undefined {
+  return active.reduce<ActiveLink | undefined>(
+    (first, one) => (first === undefined || byRank(one, first) < 0 ? one : first),
+    undefined,
+  );
+}
+
+/** What the decision knew of a link: undefined where it did not know it. */
+export function standingOf(link: Link, { shares }: Demand): { active: ActiveLink | undefined } | undefined {
+  const share = shares[placeOf(link, shares.length)];
+  const isTheSame = (other: Link) => other.order === link.order;
+  if (!share?.links.some(isTheSame)) return undefined;
+  const isLost = link.lost === true;
+  return { active: share.active.find(one => isTheSame(one.link) && (one.link.lost === true) === isLost) };
+}
+
+function shareOf(links: Bucket, observed: Observed): Share {
+  const known = sharesOf.get(links);
+  if (known?.interfaces === observed.interfaces) return known.share;
+  const ups = links.map(link => isUp(observed, link.interface));
+  // Another interface came or went.
+  const isAsBefore = known?.share.ups.every((up, i) => up === ups[i]);
+  const share = known !== undefined && isAsBefore ? known.share : findShare(links, ups);
+  sharesOf.set(links, { interfaces: observed.interfaces, share });
+  return share;
+}
+
+const sharesOf = new WeakMap<Bucket, { interfaces: readonly Interface[]; share: Share }>();
+
+function findShare(links: Bucket, ups: readonly boolean[]): Share {
+  const active: ActiveLink[] = [];
+  const devices = new Set<string>();
+  links.forEach((link, i) => {
+    const { profile } = link;
+    if (profile === undefined) return;
+    if (link.lost !== true) devices.add(link.interface);
+    const dark = link.lost === true || ups[i] !== true;
+    if (link.released !== true && (!dark || profile['on-loss'] === 'block'))
+      active.push({ link, profile, dark });
+  });
+  return { links, ups, active, asking: active.filter(asksForAnything), devices };
+}
+
+function asksForAnything({ link, profile }: ActiveLink): boolean {
+  return (
+    profile['default-route'] !== 'none' ||
+    profile.ipv6 === 'block' ||
+    profile['proxy-arp'] !== 'off' ||
+    [profile.networks, profile.exclude, link.servers, link.unresolved ?? []].some(list => list.length > 0)
+  );
 }
 
 /** Is anything routed by our own table? Then rules lead to it, whichever link it is for. */

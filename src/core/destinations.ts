@@ -1,4 +1,4 @@
-import type { Link } from './link.ts';
+import { byBucket } from './bucket.ts';
 import { type Prefix, parsePrefix } from './prefix.ts';
 import { type State, savedRoute } from './state.ts';
 
@@ -12,19 +12,11 @@ export function destinationsOf(state: State): Prefix[] {
       via === undefined ? [] : (parsePrefix(via) ?? []),
     ),
   );
-  const destinations: Prefix[] = gateways;
-  for (const link of state.links) destinations.push(...destinationsOfLink(link));
-  return destinations;
+  return [...gateways, ...destinationsOfLinks(state.links).flat()];
 }
 
-const known = new WeakMap<Link, Prefix[]>();
-
-/** A link is never changed, only replaced: what was found once holds. */
-function destinationsOfLink(link: Link): Prefix[] {
-  let found = known.get(link);
-  if (found === undefined) {
-    found = [...link.servers, ...(link.profile?.exclude ?? [])].flatMap(text => parsePrefix(text) ?? []);
-    known.set(link, found);
-  }
-  return found;
-}
+const destinationsOfLinks = byBucket(links =>
+  links.flatMap(({ servers, profile }) =>
+    [...servers, ...(profile?.exclude ?? [])].flatMap(text => parsePrefix(text) ?? []),
+  ),
+);

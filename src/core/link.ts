@@ -1,3 +1,4 @@
+import { type Bucket, bucketsOf } from './bucket.ts';
 import type { LinkEvent } from './event.ts';
 import type { Interface } from './observed.ts';
 import type { Family } from './prefix.ts';
@@ -139,12 +140,18 @@ function afterEnd(link: Link): Link[] {
  * pppd killed by a signal runs no ip-down, and its successor may already have the name.
  */
 export function dropVanished(
-  links: readonly Link[],
+  links: Link[],
   interfaces: readonly Interface[],
 ): { links: Link[]; vanished: Link[] } {
-  const byIndex = new Map(interfaces.map(face => [face.ifindex, face]));
+  const byIndex = interfacesByIndex(interfaces);
   const isAsBefore = (link: Link) => link.lost !== true && byIndex.get(link.ifindex)?.name === link.interface;
-  if (links.every(isAsBefore)) return { links: [...links], vanished: [] };
+  const hasNews = (bucket: Bucket) => {
+    if (lookedAfter.get(bucket) === interfaces) return false;
+    if (!bucket.every(isAsBefore)) return true;
+    lookedAfter.set(bucket, interfaces);
+    return false;
+  };
+  if (!bucketsOf(links).some(hasNews)) return { links, vanished: [] };
   const vanished = links.filter(link => link.lost !== true && !byIndex.has(link.ifindex));
   const kept = links.flatMap(link => {
     if (link.lost === true) return [link];
@@ -154,6 +161,20 @@ export function dropVanished(
   });
   return { links: mergeLost(kept), vanished };
 }
+
+function interfacesByIndex(interfaces: readonly Interface[]): ReadonlyMap<number, Interface> {
+  let byIndex = indexes.get(interfaces);
+  if (byIndex === undefined) {
+    byIndex = new Map(interfaces.map(face => [face.ifindex, face]));
+    indexes.set(interfaces, byIndex);
+  }
+  return byIndex;
+}
+
+/** A list of interfaces is never changed. */
+const indexes = new WeakMap<readonly Interface[], ReadonlyMap<number, Interface>>();
+/** The interfaces among which all links of a bucket were found. */
+const lookedAfter = new WeakMap<Bucket, readonly Interface[]>();
 
 const otherFamily: Record<Family, Family> = { inet: 'inet6', inet6: 'inet' };
 

@@ -54,10 +54,13 @@ export function vanishedFields({ interface: name, profile }: Link) {
   };
 }
 
-/** Fields of the line about a step that was taken, or that failed. `links`: names of the interfaces of links. */
-export function stepFields(step: Step, { links, failed }: { links: ReadonlySet<string>; failed: boolean }) {
+/** Fields of the line about a step that was taken, or that failed. `isOfLink`: is an interface of that name one of a link? */
+export function stepFields(
+  step: Step,
+  { isOfLink, failed }: { isOfLink: (dev: string) => boolean; failed: boolean },
+) {
   const route = 'route' in step ? step.route : undefined;
-  const link = route?.nexthops.find(({ dev }) => dev !== undefined && links.has(dev))?.dev;
+  const link = route?.nexthops.find(({ dev }) => dev !== undefined && isOfLink(dev))?.dev;
   return {
     MESSAGE_ID: failed ? messageIds.routeFailed : messageIds.routeChanged,
     ...(route === undefined ? {} : { ROUTE: route.line }),

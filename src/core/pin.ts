@@ -1,4 +1,5 @@
 import { type Demand, usesOwnTable } from './demand.ts';
+import type { Link } from './link.ts';
 import { foreignRoutes, type Observed } from './observed.ts';
 import { type OwnRoute, type OwnRule, ownRoute, ownTable, rulePriority } from './own-route.ts';
 import { formatPrefix, type Prefix, parseDestination, parsePrefix } from './prefix.ts';
@@ -27,8 +28,8 @@ export function pinsOf(demand: Demand, uplinks: readonly Route[], observed: Obse
   const gateways = uplinks
     .filter(isDefault)
     .flatMap(({ nexthops }) => nexthops.flatMap(({ via }) => via ?? []));
-  demand.active.forEach(({ link, profile }, at) => {
-    for (const destination of [...(at === 0 ? gateways : []), ...link.servers, ...profile.exclude]) {
+  const keep = (link: Link, destinations: readonly string[]) => {
+    for (const destination of destinations) {
       const prefix = parsePrefix(destination);
       if (prefix === undefined || seen.has(formatPrefix(prefix))) continue;
       seen.add(formatPrefix(prefix));
@@ -58,7 +59,12 @@ export function pinsOf(demand: Demand, uplinks: readonly Route[], observed: Obse
       const words = alongside(uplink, `${dst}${own ? ` table ${ownTable}` : ''}`);
       pins.routes.push(ownRoute(words, { family, purpose: 'pin', for: link.interface }));
     }
-  });
+  };
+  if (demand.first !== undefined) keep(demand.first.link, gateways);
+  for (const { link, profile } of demand.active) {
+    keep(link, link.servers);
+    keep(link, profile.exclude);
+  }
   return pins;
 }
 

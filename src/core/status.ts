@@ -1,5 +1,5 @@
 import type { Decision } from './decide.ts';
-import { type ActiveLink, families } from './demand.ts';
+import { families, standingOf } from './demand.ts';
 import type { LinkEvent } from './event.ts';
 import type { Applied, Link } from './link.ts';
 import { modes } from './modes/index.ts';
@@ -25,7 +25,7 @@ export function linksLine(links: readonly Link[], decision: Decision | undefined
   if (links.length === 0) return 'no link is up';
   if (links.length <= mostInLine) return links.map(link => linkLine(link, decision)).join('; ');
   const carriers = new Set([...(decision?.demand.carriers.values() ?? [])].map(({ link }) => link.order));
-  const first = links.filter(({ order }) => carriers.has(order));
+  const first = [...carriers].flatMap(order => links.findLast(link => link.order === order) ?? []);
   for (const link of links) {
     if (first.length >= mostInLine) break;
     if (!carriers.has(link.order)) first.push(link);
@@ -50,9 +50,9 @@ export function linkLine(link: Link, decision: Decision | undefined): string {
   if (profile === undefined) return `unmanaged: ${link.interface} left alone`;
   const about = `${profile.name}: ${link.interface}`;
   if (link.released === true) return `${about} up, released by the administrator`;
-  const known = decision && roll(decision);
-  if (known?.orders.has(link.order) === false) return `${about} up, not routed yet`;
-  const active = known?.active.get(`${link.order} ${link.lost === true}`);
+  const known = decision && standingOf(link, decision.demand);
+  if (decision !== undefined && known === undefined) return `${about} up, not routed yet`;
+  const active = known?.active;
   if (active?.dark === true || link.lost === true) {
     const stops = link.inet === undefined ? 'IPv6 traffic stops' : 'traffic stops';
     return `${about} is ${link.lost === true ? 'lost' : 'down'}, ${stops} until it returns (ppp-routectl restore lifts this)`;
@@ -67,28 +67,6 @@ export function linkLine(link: Link, decision: Decision | undefined): string {
     ...(profile.networks.length > 0 ? [`networks ${profile.networks.join(' ')}`] : []),
   ].join(', ');
 }
-
-interface Roll {
-  orders: ReadonlySet<number>;
-  active: ReadonlyMap<string, ActiveLink>;
-}
-
-/** The links of a decision, to look them up. */
-function roll(decision: Decision): Roll {
-  let known = rolls.get(decision);
-  if (known === undefined) {
-    known = {
-      orders: new Set(decision.state.links.map(({ order }) => order)),
-      active: new Map(
-        decision.demand.active.map(one => [`${one.link.order} ${one.link.lost === true}`, one]),
-      ),
-    };
-    rolls.set(decision, known);
-  }
-  return known;
-}
-
-const rolls = new WeakMap<Decision, Roll>();
 
 /** Is this the link that has the default, and is the default really there? */
 function carriesDefault(link: Link, family: 'inet' | 'inet6', decision: Decision | undefined): boolean {

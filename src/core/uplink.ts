@@ -1,15 +1,11 @@
-import type { Demand } from './demand.ts';
+import type { Demand, Devices } from './demand.ts';
 import { foreignRoutes, isUp, type Observed } from './observed.ts';
 import type { Family } from './prefix.ts';
 import { devicesOf, identityOf, isDefault, type Route } from './route.ts';
 import { type SavedDefault, savedRoute } from './state.ts';
 
 /** The default routes that are not through a managed link, as the kernel has them now, best first. */
-export function uplinkDefaults(
-  observed: Observed,
-  managedDevices: ReadonlySet<string>,
-  family: Family,
-): Route[] {
+export function uplinkDefaults(observed: Observed, managedDevices: Devices, family: Family): Route[] {
   return foreignRoutes(observed).filter(
     route =>
       route.family === family && isDefault(route) && !devicesOf(route).some(dev => managedDevices.has(dev)),

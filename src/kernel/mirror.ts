@@ -53,6 +53,7 @@ export class Mirror {
   #expected: ReadonlyMap<string, Position> = new Map();
   #interfaceList: Interface[] | undefined;
   #addressList: Address[] | undefined;
+  #deviceUp: { found: { name: string; group: string } | undefined } | undefined;
 
   /** `onLink`: told of every interface that is read or heard of. */
   constructor(onLink: (face: Interface) => void) {
@@ -75,6 +76,7 @@ export class Mirror {
     }
     this.takeProxyNeighbours(reading.proxyNeighbours);
     this.#interfaceList = undefined;
+    this.#deviceUp = undefined;
     this.#addressList = undefined;
     this.version++;
   }
@@ -161,6 +163,11 @@ export class Mirror {
 
   /** A device that is up, the loopback device if it is, and its group (ip-link(8)). */
   get deviceUp(): { name: string; group: string } | undefined {
+    this.#deviceUp ??= { found: this.#findDeviceUp() };
+    return this.#deviceUp.found;
+  }
+
+  #findDeviceUp(): { name: string; group: string } | undefined {
     let found: { name: string; group: string } | undefined;
     for (const { ifindex, name, up } of this.#interfaces.values()) {
       const group = this.#devices.get(ifindex)?.group;
@@ -205,6 +212,7 @@ export class Mirror {
   #hearDevice({ ifindex, name }: Interface, device: Device): void {
     const known = this.#devices.get(ifindex);
     this.#devices.set(ifindex, device);
+    if (known?.group !== device.group) this.#deviceUp = undefined;
     if (known === undefined) return;
     if (known.mtu !== device.mtu) {
       // addrconf_notify(): below 1280 there is no IPv6, as if the device were down.
@@ -274,6 +282,7 @@ export class Mirror {
   #changed(what: 'routes' | 'interfaces' | 'addresses'): void {
     this.version++;
     if (what === 'interfaces') this.#interfaceList = undefined;
+    if (what === 'interfaces') this.#deviceUp = undefined;
     if (what === 'addresses') this.#addressList = undefined;
   }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { linksNotIn } from '../core/bucket.ts';
 import type { Link } from '../core/link.ts';
 import { StateSchema } from '../core/state.ts';
 import { writeDurably } from './durable.ts';
@@ -34,7 +35,7 @@ const mostInState = 64;
  */
 export class LinkFile {
   readonly #directory: string;
-  #base: { file: string; links: ReadonlyMap<number, Link> } | undefined;
+  #base: { file: string; links: readonly Link[] } | undefined;
   /** The files that the last two generations of state.json stand on. */
   #named: [string | undefined, string | undefined] = [undefined, undefined];
 
@@ -65,8 +66,7 @@ export class LinkFile {
     if (nameFor(text) !== more.file)
       throw new Error(`${more.file} is damaged: its contents do not fit its name`);
     const read = v.parse(StateSchema.entries.links, JSON.parse(text));
-    const base = new Map(read.map(link => [keyOf(link), link]));
-    this.#base = { file: more.file, links: base };
+    this.#base = { file: more.file, links: read };
     this.#named = [more.file, more.file];
     const superseded = new Set([...more.gone, ...links.map(keyOf)]);
     return [...read.filter(link => !superseded.has(keyOf(link))), ...links];
@@ -85,19 +85,14 @@ export class LinkFile {
   /** undefined where it is so much that the file should be written anew. */
   #difference(links: readonly Link[]): Part | undefined {
     if (this.#base === undefined) return undefined;
-    const base = this.#base.links;
-    const changed = links.filter(link => base.get(keyOf(link)) !== link);
-    const replaced = changed.filter(link => base.has(keyOf(link))).length;
-    const gone = base.size - replaced - (links.length - changed.length);
-    if (changed.length + gone > mostInState) return undefined;
-    const here = gone === 0 ? undefined : new Set(links.map(keyOf));
-    return {
-      links: changed,
-      more: {
-        file: this.#base.file,
-        gone: here === undefined ? [] : [...base.keys()].filter(key => !here.has(key)),
-      },
-    };
+    const { file, links: base } = this.#base;
+    const changed = linksNotIn(links, base);
+    const here = new Set(changed.map(keyOf));
+    const gone = linksNotIn(base, links)
+      .map(keyOf)
+      .filter(key => !here.has(key));
+    if (changed.length + gone.length > mostInState) return undefined;
+    return { links: changed, more: { file, gone } };
   }
 
   async #write(links: readonly Link[]): Promise<Part> {
@@ -109,7 +104,7 @@ export class LinkFile {
       temporary: join(this.#directory, `.state.json.${process.pid}.links`),
       text,
     });
-    this.#base = { file, links: new Map(links.map(link => [keyOf(link), link])) };
+    this.#base = { file, links };
     return { links: [], more: { file, gone: [] } };
   }
 }

@@ -30,11 +30,18 @@ export function createJournal(environment: NodeJS.ProcessEnv): Journal {
   const descriptor = Number(environment.PPP_ROUTED_JOURNAL_FD ?? Number.NaN);
   const prefixed = environment.JOURNAL_STREAM !== undefined;
   process.stdout.on('error', () => undefined);
-  const write = (json: string) => {
-    const entry = readEntry(json);
-    if (Number.isInteger(descriptor) && send(descriptor, entry)) return;
+  const said: string[] = [];
+  const tell = () => {
+    const entries = said.splice(0).map(readEntry);
+    const rest = Number.isInteger(descriptor) ? entries.filter(entry => !send(descriptor, entry)) : entries;
     // Where nobody reads, what was not read is not hoarded without end.
-    if (process.stdout.writableLength < mostUnread) process.stdout.write(lineOf(entry, prefixed));
+    if (rest.length > 0 && process.stdout.writableLength < mostUnread)
+      process.stdout.write(rest.map(entry => lineOf(entry, prefixed)).join(''));
+  };
+  process.once('exit', tell);
+  // The routes first, and then what there is to say of them.
+  const write = (json: string) => {
+    if (said.push(json) === 1) setImmediate(tell);
   };
   return pino<'notice'>(
     {
