@@ -17,9 +17,8 @@ export function bucketsOf(links: readonly Link[]): readonly Bucket[] {
   if (links.length <= few) return [links];
   let buckets = known.get(links);
   if (buckets === undefined) {
-    buckets = deal(links);
+    buckets = deal(links).map(theSame);
     known.set(links, buckets);
-    latest = buckets;
   }
   return buckets;
 }
@@ -30,16 +29,24 @@ export function placeOf({ order }: Pick<Link, 'order'>, buckets: number): number
 }
 
 const known = new WeakMap<readonly Link[], readonly Bucket[]>();
-/** Of the list before: most of its buckets are in the next one too. */
-let latest: readonly Bucket[] = [];
+/** By its first link: most buckets of a list were in the one before. */
+const latest = new WeakMap<Link, Bucket>();
+const empty: Bucket = [];
 
-function deal(links: readonly Link[]): readonly Bucket[] {
+function deal(links: readonly Link[]): Bucket[] {
   const buckets = Array.from({ length: count }, (): Link[] => []);
   for (const link of links) buckets[placeOf(link, count)]?.push(link);
-  return buckets.map((bucket, i) => {
-    const before = latest[i];
-    return before !== undefined && areSame(before, bucket) ? before : bucket;
-  });
+  return buckets;
+}
+
+/** The array of before, where it holds the same. */
+function theSame(bucket: Bucket): Bucket {
+  const [first] = bucket;
+  if (first === undefined) return empty;
+  const before = latest.get(first);
+  if (before !== undefined && areSame(before, bucket)) return before;
+  latest.set(first, bucket);
+  return bucket;
 }
 
 function areSame(a: Bucket, b: Bucket): boolean {
