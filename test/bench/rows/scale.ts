@@ -5,11 +5,17 @@ import { eventOf, Machine, replaceProfile } from '../machine.ts';
 import { idleAfter, memoryOf } from '../process.ts';
 import { atMost, type Result } from '../row.ts';
 
-/** A link of these is wanted nothing of, and is the daemon's all the same. */
+/** Of `client` nothing is wanted, and it is the daemon's all the same; a `site` has one of fifty networks behind it. */
+const sites = Array.from(
+  { length: 50 },
+  (_, i) => `[link.site${i}]\nserver = "none"\nnetworks = ["198.19.${i}.0/24"]\n`,
+);
 const profiles = `${replaceProfile}
 [link.client]
 default-route = "none"
 server = "none"
+
+${sites.join('')}
 `;
 
 export interface ScaleOptions {
@@ -22,7 +28,7 @@ export interface ScaleOptions {
   settling?: number;
 }
 
-/** Links beside the one that goes up and down: such that no profile matches, or such that one does. */
+/** Links beside the one that goes up and down: such that no profile matches, such that one does, and such that are routed to. */
 export async function links({
   counts = [10, 100, 1000, 5000],
   ...options
@@ -30,13 +36,14 @@ export async function links({
   const how = { ...options, settling: idleAfter };
   const foreign = await measureSeries(counts, how, count => manyLinks(count, 'nobody'));
   const matched = await measureSeries(counts, how, count => manyLinks(count, 'client'));
+  const routed = await measureSeries(counts, how, count => manyLinks(count, 'site'));
   const most = counts.at(-1) ?? 0;
   const against = (what: string, series: Measured[]) => {
     const value = ratioOf(series);
     const full = `an event at ${most.toLocaleString('en')} ${what}, against ${counts[0]}`;
     return atMost(1.5, { what: full, value, figure: `${value.toFixed(2)} x`, unit: ' x' });
   };
-  const memory = Math.max(foreign.at(-1)?.resident ?? 0, matched.at(-1)?.resident ?? 0);
+  const memory = Math.max(...[foreign, matched].map(series => series.at(-1)?.resident ?? 0));
   return {
     findings: [
       against('links that no profile matches', foreign),
@@ -51,6 +58,7 @@ export async function links({
     tables: [
       tableOf('An event, by links that no profile matches', foreign),
       tableOf('An event, by links that a profile matches', matched),
+      tableOf('An event, by links that have a network behind them, and so a route of ours', routed),
     ],
     series: [
       { name: 'links that no profile matches', axis: 'links', points: pointsOf(foreign) },
@@ -143,7 +151,10 @@ export async function manyLinks(count: number, ipparam: string): Promise<Machine
   await machine.startDaemon(profiles);
   const indexes = await machine.indexes();
   await machine.tell(
-    names.map(link => eventOf({ name: 'ip-up', link, index: indexes.get(link) ?? 0, ipparam })),
+    names.map((link, i) => {
+      const profile = ipparam === 'site' ? `site${i % sites.length}` : ipparam;
+      return eventOf({ name: 'ip-up', link, index: indexes.get(link) ?? 0, ipparam: profile });
+    }),
   );
   const { links } = await machine.status();
   if (links.length !== count) throw new Error(`${links.length} of ${count} links are known`);
