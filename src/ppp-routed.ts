@@ -1,9 +1,11 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { bootIdOf } from './boot-id.ts';
 import { createControlSocket, type Request } from './control/control-socket.ts';
 import { decodeEvent } from './core/event.ts';
 import { messageIds } from './core/message.ts';
+import type { Profile } from './core/profile.ts';
 import { reasonOf } from './core/reason.ts';
 import { Daemon } from './daemon.ts';
 import { directoriesOf } from './directories.ts';
@@ -34,6 +36,7 @@ const notify = createNotify(environment);
 /** What went wrong outside is tried again after so many milliseconds. */
 const retryAfter = 5000;
 let rereading: NodeJS.Timeout | undefined;
+let lastRead: readonly Profile[] | undefined;
 
 const resolver = process.env.PPP_ROUTED_RESOLVER;
 const kernel = new Kernel({
@@ -106,6 +109,7 @@ async function readConfiguration() {
   clearTimeout(rereading);
   try {
     const profiles = await loadConfiguration(directories.configuration);
+    lastRead = profiles;
     daemon.report('configuration', undefined);
     return profiles;
   } catch (error) {
@@ -135,6 +139,12 @@ async function configure(): Promise<void> {
       `the configuration was read: ${profiles.length === 0 ? 'no profiles, so every link is left alone' : `profiles ${profiles.map(({ name }) => name).join(', ')}`}`,
     );
   }
+}
+
+/** It may have been edited between the first reading and the watch. */
+async function catchUp(): Promise<void> {
+  const profiles = await loadConfiguration(directories.configuration).catch(() => undefined);
+  if (profiles === undefined || !isDeepStrictEqual(profiles, lastRead)) await reload();
 }
 
 let stopping = false;
@@ -185,7 +195,10 @@ async function main(): Promise<void> {
   await listenAt(controlSocket, placeOf('control', 0o660));
   await queue.drain();
   spool.watch(() => void queue.drain());
-  watchConfiguration(directories.configuration, () => void reload());
+  watchConfiguration(directories.configuration, {
+    onChange: () => void reload(),
+    onWatching: () => void catchUp(),
+  });
   // What was spooled between the first look and the watch.
   await queue.drain();
   enoughTime();

@@ -41,8 +41,14 @@ export async function loadConfiguration(directory: string): Promise<Profile[]> {
   return profiles;
 }
 
-/** Calls back, once things have settled, after any of the files has changed. Returns how to stop. */
-export function watchConfiguration(directory: string, onChange: () => void): () => Promise<void> {
+/**
+ * Calls back, once things have settled, after any of the files has changed; and when it has begun to watch: what was changed
+ * before is not told. Returns how to stop.
+ */
+export function watchConfiguration(
+  directory: string,
+  { onChange, onWatching }: { onChange(): void; onWatching(): void },
+): () => Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const watcher = watch(directory, {
     ignoreInitial: true,
@@ -53,6 +59,7 @@ export function watchConfiguration(directory: string, onChange: () => void): () 
     clearTimeout(timer);
     timer = setTimeout(onChange, settleTime);
   });
+  watcher.on('ready', onWatching);
   watcher.on('error', () => undefined);
   return async () => {
     clearTimeout(timer);

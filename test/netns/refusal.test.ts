@@ -382,3 +382,14 @@ async function spoilState(lab: Lab, spoil: (text: string) => string): Promise<vo
 function withoutChecksum(text: string): string {
   return text.replace(/,\s*"checksum": "[0-9a-f]+"/, '');
 }
+
+scenario('an edit in the very moment in which the daemon is ready', async (lab, t) => {
+  const named = (name: string) => `[link.${name}]\ndefault-route = "metric"\nserver = "none"\n`;
+  await lab.machine({ profiles: named('work') });
+  for (let round = 1; round <= 8; round++) {
+    await lab.stopDaemon();
+    await lab.startDaemon();
+    await lab.configure(named(`work${round}`));
+    t.match(lab.log().at(-1), `the configuration was read: profiles work${round}`);
+  }
+});
