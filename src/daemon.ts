@@ -39,7 +39,9 @@ export interface DaemonOptions {
 /** An answer to a hook. */
 export type Reply =
   | { ok: true; text: string }
-  | { ok: false; code: 'STATE' | 'ROUTE' | 'SERVER' | 'INTERNAL'; text: string };
+  | { ok: false; code: 'ROUTE' | 'SERVER'; text: string }
+  /** `saved` resolves when what the event changed is on disk. */
+  | { ok: false; code: 'STATE'; text: string; saved: Promise<void> };
 
 interface Pending {
   event: LinkEvent;
@@ -63,6 +65,8 @@ export class Daemon {
   #profiles: readonly Profile[] | undefined;
   readonly #pending: Pending[] = [];
   readonly #amendments: Amendment[] = [];
+  /** Told when the state is on disk again. */
+  readonly #unsaved: (() => void)[] = [];
   /** The last event of each interface that is under way. */
   readonly #turns = new Map<string, Promise<unknown>>();
   #running: Promise<boolean> | undefined;
@@ -227,9 +231,8 @@ export class Daemon {
         this.report('ip', undefined);
       } catch (error) {
         this.report('ip', reasonOf(error));
-        for (const { answer } of batch) answer({ ok: false, code: 'INTERNAL', text: reasonOf(error) });
-        // The hook has its answer and will not come again: the event waits here until ip can be asked.
-        this.#pending.unshift(...batch.map(pending => ({ ...pending, answer: () => undefined })));
+        // Without an answer, so that the hook spools what only memory has. The event waits here until ip can be asked.
+        this.#pending.unshift(...batch);
       }
       this.#condition.follow(this.#state.links, this.#settlement);
     }
@@ -252,6 +255,7 @@ export class Daemon {
     this.#state = settlement.state;
     this.#changes += settlement.changes;
     this.report('state', settlement.stateFault);
+    if (settlement.stateFault === undefined) for (const tell of this.#unsaved.splice(0)) tell();
     batch.forEach((pending, i) => {
       const result = applied[i];
       if (result !== undefined) pending.answer(this.#replyTo(result, settlement));
@@ -269,8 +273,12 @@ export class Daemon {
   }
 
   #replyTo({ outcome, link, because }: Applied, settlement: Settlement): Reply {
+    // First: a down that comes again has nothing to do, and what it did may still be in memory only.
+    if (settlement.stateFault !== undefined) {
+      const saved = new Promise<void>(resolve => this.#unsaved.push(resolve));
+      return { ok: false, code: 'STATE', text: settlement.stateFault, saved };
+    }
     if (outcome === 'stale') return { ok: true, text: `nothing to do: ${because}` };
-    if (settlement.stateFault !== undefined) return { ok: false, code: 'STATE', text: settlement.stateFault };
     if (settlement.failures.length > 0)
       return { ok: false, code: 'ROUTE', text: failureLines(settlement).join('; ') };
     const unresolved = link?.unresolved ?? [];

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { bootIdOf } from './boot-id.ts';
 import { createControlSocket, type Request } from './control/control-socket.ts';
@@ -79,6 +80,7 @@ const queue = new Queue({
 
 const hookSocket = createHookSocket({
   patience: 1000,
+  answerWithin: 3000,
   most: 1024,
   onEvent: event => queue.add(event),
   onRefused: error =>
@@ -193,14 +195,16 @@ async function main(): Promise<void> {
   // Before the spool is looked at: as long as nobody listens, hooks fill it as fast as it is drained.
   await listenAt(hookSocket, placeOf('hook', 0o600));
   await listenAt(controlSocket, placeOf('control', 0o660));
-  await queue.drain();
+  // Where ip cannot be asked no event is done with: the start goes on, and the status says why.
+  const enough = sleep(3000);
+  await Promise.race([queue.drain(), enough]);
   spool.watch(() => void queue.drain());
   watchConfiguration(directories.configuration, {
     onChange: () => void reload(),
     onWatching: () => void catchUp(),
   });
   // What was spooled between the first look and the watch.
-  await queue.drain();
+  await Promise.race([queue.drain(), enough]);
   enoughTime();
   journal.notice({ MESSAGE_ID: messageIds.ready }, `ready: ${daemon.snapshot().status}`);
   notify('READY=1', `STATUS=${daemon.snapshot().status}`);

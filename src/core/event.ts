@@ -27,16 +27,7 @@ export interface LinkEvent {
   peerOptions: string[];
 }
 
-export type ReplyCode =
-  | 'VERSION'
-  | 'FIELD'
-  | 'SIZE'
-  | 'TIMEOUT'
-  | 'STATE'
-  | 'ROUTE'
-  | 'SERVER'
-  | 'BUSY'
-  | 'INTERNAL';
+export type ReplyCode = 'VERSION' | 'FIELD' | 'SIZE' | 'TIMEOUT' | 'STATE' | 'ROUTE' | 'SERVER' | 'BUSY';
 
 /** Why an event was not taken. `code` goes to the hook, the message says which field and what was expected. */
 export class EventError extends Error {

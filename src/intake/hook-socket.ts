@@ -7,14 +7,18 @@ import {
   type LinkEvent,
   type ReplyCode,
 } from '../core/event.ts';
-import { reasonOf } from '../core/reason.ts';
 
 /** The daemon's answer to an event; `text` is one line. */
-export type Reply = { ok: true; text: string } | { ok: false; code: ReplyCode; text: string };
+export type Reply =
+  | { ok: true; text: string }
+  /** `saved`: what the event changed is in memory only, and on disk when this resolves. */
+  | { ok: false; code: ReplyCode; text: string; saved?: Promise<void> };
 
 export interface HookSocketOptions {
   /** How long a client may take to send its event, in milliseconds. */
   patience: number;
+  /** How long the answer may take before the connection is closed without one, in milliseconds. */
+  answerWithin: number;
   /** How many clients may be connected at once. */
   most: number;
   onEvent(event: LinkEvent): Promise<Reply>;
@@ -34,7 +38,14 @@ export function createHookSocket(options: HookSocketOptions): Server {
       return;
     }
     readEvent(socket, options.patience).then(
-      async event => answer(socket, await answerOf(options, event)),
+      event => {
+        // The hook has given up long before; that it went away is not heard until something is written.
+        socket.setTimeout(options.answerWithin, () => socket.destroy());
+        options.onEvent(event).then(
+          reply => answer(socket, reply),
+          () => socket.destroy(),
+        );
+      },
       (error: unknown) => {
         if (!(error instanceof EventError)) return socket.destroy();
         options.onRefused(error);
@@ -42,14 +53,6 @@ export function createHookSocket(options: HookSocketOptions): Server {
       },
     );
   });
-}
-
-async function answerOf(options: HookSocketOptions, event: LinkEvent): Promise<Reply> {
-  try {
-    return await options.onEvent(event);
-  } catch (error) {
-    return { ok: false, code: 'INTERNAL', text: reasonOf(error) };
-  }
 }
 
 /** Reads up to the empty line. A client that half-closes without one has sent an incomplete event. */
@@ -87,6 +90,7 @@ function readEvent(socket: Socket, patience: number): Promise<LinkEvent> {
 }
 
 function answer(socket: Socket, reply: Reply): void {
+  if (socket.destroyed) return;
   const line = reply.ok ? `ok ${reply.text}` : `error ${reply.code} ${reply.text}`;
   // A client that does not read may not hold the connection for ever.
   socket.setTimeout(1000, () => socket.destroy());

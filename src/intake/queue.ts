@@ -6,8 +6,9 @@ import type { Spool, SpooledEvent } from './spool.ts';
 /*
  * INVARIANTS
  * 1. What was in the spool when an event came by the socket is handed on before that event.
- * 2. An event is handed on once: a hook that gave up waiting has spooled what its connection brings as well.
- * 3. A spooled event stays on disk until it has been handled; of one interface none is put away before an earlier one.
+ * 2. An event is handed on once: a hook that has no answer, or is told that its event is not on disk, spools what its
+ *    connection brings as well.
+ * 3. A spooled event stays on disk until what it changed is on disk; of one interface none is put away before an earlier one.
  */
 
 export interface QueueOptions {
@@ -23,6 +24,10 @@ export class Queue {
   readonly #options: QueueOptions;
   #pass: Promise<void> | undefined;
   #nextPass: Promise<void> | undefined;
+  /** What has been handed on and is not on disk yet, by its id. */
+  readonly #underWay = new Map<string, Promise<Reply>>();
+  /** Of each interface, when the last of its spooled events is put away. */
+  readonly #putAway = new Map<string, Promise<void>>();
 
   constructor(options: QueueOptions) {
     this.#options = options;
@@ -33,7 +38,7 @@ export class Queue {
     await this.drain();
     if (event.id !== undefined && this.#options.spool.hasTaken(event.id))
       return { ok: true, text: 'nothing to do: it came through the spool' };
-    return this.#options.handle(event);
+    return this.#handOn(event);
   }
 
   /** Hands on everything that is in the spool now. Never throws. */
@@ -53,29 +58,49 @@ export class Queue {
   }
 
   async #drainOnce(): Promise<void> {
-    const { spool, onWaiting, onTrouble } = this.#options;
+    const { spool, onWaiting } = this.#options;
     const events = await spool.read();
-    if (events.length === 0) return;
-    onWaiting(events.length);
-    const turns = new Map<string, Promise<void>>();
-    for (const spooled of events) {
-      const name = spooled.event.interface;
-      const before = turns.get(name);
-      // Handed on at once: which link is the newest is told by the order in which events are handed on.
-      const handled = this.#options.handle(spooled.event);
-      turns.set(name, this.#putAway(spooled, handled, before));
-    }
-    await Promise.all(turns.values()).catch((error: unknown) => onTrouble(reasonOf(error)));
+    const waited = events.filter(({ event }) => event.id === undefined || !this.#underWay.has(event.id));
+    if (waited.length > 0) onWaiting(waited.length);
+    // Handed on at once: which link is the newest is told by the order in which events are handed on.
+    await Promise.all(events.map(spooled => this.#takeIn(spooled)));
   }
 
-  async #putAway(
-    spooled: SpooledEvent,
-    handled: Promise<Reply>,
-    before: Promise<void> | undefined,
-  ): Promise<void> {
-    const { spool, onTrouble } = this.#options;
-    await handled.catch((error: unknown) => onTrouble(`${spooled.path} was not handled: ${reasonOf(error)}`));
-    await before;
-    await spool.take(spooled);
+  #handOn(event: LinkEvent): Promise<Reply> {
+    const { id } = event;
+    const known = id === undefined ? undefined : this.#underWay.get(id);
+    if (known !== undefined) return known;
+    const handled = this.#options.handle(event);
+    if (id === undefined) return handled;
+    this.#underWay.set(id, handled);
+    const saved = handled.then(savedOf).catch(() => undefined);
+    void saved.then(() => this.#underWay.delete(id));
+    return handled;
   }
+
+  async #takeIn(spooled: SpooledEvent): Promise<void> {
+    const { spool, onTrouble } = this.#options;
+    const { path, event } = spooled;
+    const before = this.#putAway.get(event.interface);
+    const handled = this.#handOn(event).catch((error: unknown) => {
+      onTrouble(`${path} was not handled: ${reasonOf(error)}`);
+      return undefined;
+    });
+    const putAway = handled
+      .then(savedOf)
+      .then(() => before)
+      .then(() => spool.take(spooled));
+    this.#putAway.set(event.interface, putAway);
+    void putAway.then(() => {
+      if (this.#putAway.get(event.interface) === putAway) this.#putAway.delete(event.interface);
+    });
+    const isSaved = savedOf(await handled) === undefined;
+    // For a disk that is full nobody waits: other events go on past those that are left.
+    await (isSaved ? putAway : spool.leave(path));
+  }
+}
+
+/** Where what an event changed is in memory only: when it will be on disk. */
+function savedOf(reply: Reply | undefined): Promise<void> | undefined {
+  return reply === undefined || reply.ok ? undefined : reply.saved;
 }

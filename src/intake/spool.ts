@@ -24,7 +24,7 @@ export class Spool {
   readonly #onTrouble: SpoolOptions['onTrouble'];
   /** Ids of events that have been taken, and when, in milliseconds since the epoch; oldest first. */
   readonly #taken = new Map<string, number>();
-  /** What has been dealt with and cannot be put away: path and fingerprint. */
+  /** What has been handed on and is still there, because it cannot be put away, or not yet: path and fingerprint. */
   readonly #stuck = new Map<string, string>();
 
   constructor({ directory, onTrouble }: SpoolOptions) {
@@ -61,6 +61,11 @@ export class Spool {
     return events;
   }
 
+  /** An event stays where it is, and is not read again by this daemon. */
+  async leave(path: string): Promise<void> {
+    this.#stuck.set(path, await fingerprintOf(path));
+  }
+
   /** An event has been handled: it is not read again, and known by its id if it comes by the socket too. */
   async take({ path, event }: SpooledEvent): Promise<void> {
     try {
@@ -69,9 +74,10 @@ export class Spool {
         this.#taken.set(event.id, Date.now());
         await this.#keepId(path, event.id);
       }
+      this.#stuck.delete(path);
     } catch (error) {
       if (isMissing(error)) return;
-      await this.#leave(path);
+      await this.leave(path);
       this.#onTrouble(
         `${path} has been handled but cannot be put away: ${reasonOf(error)}; delete it before ppp-routed is started again`,
       );
@@ -157,11 +163,6 @@ export class Spool {
     }
   }
 
-  /** It stays where it is, and must not be read for ever. */
-  async #leave(path: string): Promise<void> {
-    this.#stuck.set(path, await fingerprintOf(path));
-  }
-
   /** Another file of the same name is another event: numbers are used again. */
   async #isStuck(path: string): Promise<boolean> {
     const fingerprint = this.#stuck.get(path);
@@ -187,7 +188,7 @@ export class Spool {
       await rename(path, join(rejected, name));
       this.#onTrouble(`${path} is no event (${reason}); it was moved to ${rejected}`);
     } catch (error) {
-      await unlink(path).catch(() => this.#leave(path));
+      await unlink(path).catch(() => this.leave(path));
       this.#onTrouble(`${path} is no event (${reason}) and could not be kept: ${reasonOf(error)}`);
     }
   }

@@ -7,7 +7,7 @@ import { type Profile, ProfileSchema } from '../../src/core/profile.ts';
 import { isOwn } from '../../src/core/route.ts';
 import { RouteIndex } from '../../src/core/route-index.ts';
 import { emptyState, type State } from '../../src/core/state.ts';
-import { Daemon } from '../../src/daemon.ts';
+import { Daemon, type Reply } from '../../src/daemon.ts';
 import { FakeKernel } from './fake-kernel.ts';
 
 const runs = Number(process.env.PPP_ROUTED_RUNS ?? 1000);
@@ -194,20 +194,30 @@ t.test('killed at any boundary and started again, it ends where it would have en
         plug(kernel, 'ppp0');
         if (moment !== 'ip-up') await daemon.handle(event('ip-up', 'ppp0'));
         let left = boundary;
+        let die: (nothing: undefined) => void = () => undefined;
+        const dead = new Promise<undefined>(resolve => {
+          die = resolve;
+        });
         const mayCrash = () => {
-          if (left-- <= 0) throw new Crash();
+          if (left-- > 0) return;
+          die(undefined);
+          throw new Crash();
         };
         kernel.beforeChange = mayCrash;
         disk.beforeSave = mayCrash;
         if (moment === 'vanish') kernel.remove('ppp0');
         if (moment === 'vanish') await daemon.reconcile();
-        else await daemon.handle(event(moment, 'ppp0'));
+        else {
+          const reply = await Promise.race([daemon.handle(event(moment, 'ppp0')), dead]);
+          if (left < 0 && reply !== undefined && (reply.ok || reply.code !== 'STATE'))
+            throw new Error(`it crashed, and answered ${JSON.stringify(reply)}`);
+        }
         await daemon.close();
         kernel.beforeChange = () => undefined;
         disk.beforeSave = () => undefined;
 
         daemon = await daemonOn(kernel, disk, profiles);
-        // The hook had no answer: the event comes again, from the spool.
+        // The hook had no answer, or was told that nothing is saved: the event comes again, from the spool.
         if (moment !== 'vanish') await daemon.handle(event(moment, 'ppp0'));
         if (moment === 'ip-up') await daemon.handle(event('ip-down', 'ppp0'));
         kernel.remove('ppp0');
@@ -291,30 +301,80 @@ t.test(
     plug(kernel, 'ppp0');
     const before = kernel.table();
     disk.full = true;
-    t.match(await daemon.handle(event('ip-up', 'ppp0')), { ok: false, code: 'STATE' });
+    const { isSaved } = await unsaved(daemon.handle(event('ip-up', 'ppp0')));
     t.same(kernel.table(), before);
     t.equal(daemon.snapshot().degraded, true);
+    await daemon.reconcile();
+    t.notOk(isSaved(), 'it is said to be on disk');
     disk.full = false;
     await daemon.reconcile();
+    t.ok(isSaved(), 'and now it is');
+    t.equal(disk.state.links.length, 1);
     t.match(kernel.table(), [
       'inet 10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2',
       'inet 203.0.113.5 via 192.168.1.1 dev eth0 proto 173',
       'inet default dev ppp0 proto 173',
     ]);
     disk.full = true;
-    t.match(
-      await daemon.handle(event('ip-down', 'ppp0')),
-      { ok: false, code: 'STATE' },
-      'the disk fills again while it is up',
-    );
+    t.comment('the disk fills again while it is up');
+    const down = await unsaved(daemon.handle(event('ip-down', 'ppp0')));
     t.same(
       kernel.table().filter(line => line.includes('default')),
       ['inet default via 192.168.1.1 dev eth0 metric 100'],
       'but the uplink is back',
     );
+    const again = await unsaved(daemon.handle(event('ip-down', 'ppp0')));
+    t.notOk(again.isSaved(), 'nothing is left to do, and that is in memory only');
+    disk.full = false;
+    await daemon.reconcile();
+    t.ok(down.isSaved() && again.isSaved());
+    t.same(disk.state.links, []);
     await daemon.close();
+
+    /** The answer is that it is not saved; since then it may have been. */
+    async function unsaved(answer: Promise<Reply>): Promise<{ isSaved(): boolean }> {
+      const reply = await answer;
+      t.match(reply, { ok: false, code: 'STATE' });
+      let isSaved = false;
+      if ('saved' in reply) void reply.saved.then(() => (isSaved = true));
+      return { isSaved: () => isSaved };
+    }
   },
 );
+
+t.test('while ip cannot be asked an event has no answer, and when it can be each has one', async t => {
+  const kernel = new FakeKernel();
+  kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];
+  kernel.add('default via 192.168.1.1 dev eth0 metric 100');
+  const disk = new Disk();
+  const daemon = await daemonOn(kernel, disk, [profile('work', { 'default-route': 'replace' })]);
+  plug(kernel, 'ppp0');
+  plug(kernel, 'ppp1');
+  const before = kernel.table();
+  kernel.isDeaf = true;
+  const answers: string[] = [];
+  const told = ['ppp0', 'ppp1'].map(link =>
+    daemon.handle(event('ip-up', link)).then(reply => {
+      answers.push(`${link} ${reply.ok}`);
+      return reply;
+    }),
+  );
+  const down = daemon.handle(event('ip-down', 'ppp1'));
+  for (let look = 0; look < 3; look++) await daemon.reconcile();
+  t.same(answers, []);
+  t.same(kernel.table(), before);
+  t.match(daemon.snapshot(), { degraded: true, status: /ip cannot be asked/, links: [] });
+  kernel.isDeaf = false;
+  await daemon.reconcile();
+  t.match(await Promise.all([...told, down]), [{ ok: true }, { ok: true }, { ok: true }]);
+  t.same(answers, ['ppp0 true', 'ppp1 true']);
+  t.match(
+    disk.state.links.map(link => link.interface),
+    ['ppp0'],
+  );
+  t.equal(daemon.snapshot().degraded, false);
+  await daemon.close();
+});
 
 function at(address: string) {
   const prefix = parsePrefix(address);

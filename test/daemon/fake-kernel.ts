@@ -12,6 +12,8 @@ export class FakeKernel implements Kernel {
   interfaces: Interface[] = [];
   addresses: Address[] = [];
   routes: Route[] = [];
+  /** It does not answer. */
+  isDeaf = false;
   /** Called before every change; throwing is a crash between two commands. */
   beforeChange: (command: string) => void = () => undefined;
 
@@ -34,6 +36,7 @@ export class FakeKernel implements Kernel {
   }
 
   async observe(): Promise<Observed> {
+    if (this.isDeaf) throw new Error('ip cannot be asked');
     const { interfaces, addresses, routes } = this;
     return {
       interfaces: [...interfaces],

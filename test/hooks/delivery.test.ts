@@ -27,6 +27,7 @@ const wanted: Record<State, Wanted> = {
   'answers ok': { end: 'answered', asked: 'one' },
   'answers error': { end: 'answered', asked: 'one' },
   'answers after a second': { end: 'answered', asked: 'one' },
+  'cannot save': { end: 'spooled', asked: 'one' },
   'is busy': { end: 'spooled', asked: 'one' },
   'did not see the end': { end: 'spooled', asked: 'one' },
   'talks nonsense': { end: 'spooled', asked: 'all' },
@@ -37,6 +38,11 @@ const wanted: Record<State, Wanted> = {
   'has a full backlog': { end: 'spooled', asked: 'none', slow: true },
   'is dead': { end: 'spooled', asked: 'none' },
   'is absent': { end: 'spooled', asked: 'none' },
+};
+
+const complaints: Partial<Record<State, string>> = {
+  'answers error': 'error ROUTE cannot add default: Network is unreachable',
+  'cannot save': 'error STATE no space left on device',
 };
 
 t.jobs = 12; // the slow ones sleep
@@ -59,8 +65,8 @@ for (const shell of Object.keys(shells) as Shell[]) {
         t.strictSame(daemon.received, Array(reached).fill(plainEvent));
         const delivered = end === 'answered' && usable > 0;
         t.strictSame(await readSpool(here), delivered ? {} : { '0000000001': plainEvent });
-        const complaint = 'ppp-routed: error ROUTE cannot add default: Network is unreachable';
-        t.equal(stderr, delivered && state === 'answers error' ? complaint : '');
+        const complaint = usable > 0 ? complaints[state] : undefined;
+        t.equal(stderr, complaint === undefined ? '' : `ppp-routed: ${complaint}`);
       });
     }
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import t from 'tap';
+import { startDaemon } from './fixtures/daemon.ts';
 import {
   addProgram,
   hookEnvironment,
@@ -196,6 +197,19 @@ for (const shell of Object.keys(shells) as Shell[]) {
         t.notOk((await readdir(here.runtime)).includes('spool'), 'root must not own it');
     });
   }
+
+  t.test(`${shell}: what can be saved nowhere is one line in syslog`, { buffered: true }, async t => {
+    const here = await machine(t, ['timeout', 'nc=nc.openbsd']);
+    const log = await addLogger(here);
+    await rm(join(here.runtime, 'spool'), { recursive: true });
+    const daemon = await startDaemon('cannot save', here.runtime);
+    t.teardown(daemon.stop);
+    const { exitCode, stderr } = await runHook(here, { shell });
+    t.equal(exitCode, 0);
+    const lost = `an ip-up event is lost if ppp-routed ends before it can save: cannot write to ${join(here.runtime, 'spool')} either`;
+    t.equal(stderr, `ppp-routed: error STATE no space left on device\nppp-routed: ${lost}`);
+    t.equal(await log(), `-t ppp-routed -p daemon.warning -- ${lost}\n`);
+  });
 
   t.test(`${shell}: syslog may hang, or be missing`, { buffered: true }, async t => {
     for (const programs of [['timeout'], []]) {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { decodeEvent, type LinkEvent } from '../../src/core/event.ts';
+import type { Reply } from '../../src/intake/hook-socket.ts';
 import { Queue } from '../../src/intake/queue.ts';
 import { Spool } from '../../src/intake/spool.ts';
 
@@ -21,9 +22,9 @@ class Intake {
   readonly handled: number[] = [];
   readonly said: string[] = [];
   readonly directory: string;
-  handle = async (event: LinkEvent) => {
+  handle = async (event: LinkEvent): Promise<Reply> => {
     this.handled.push(event.ifindex ?? 0);
-    return { ok: true as const, text: '' };
+    return { ok: true, text: '' };
   };
   #spool: Spool;
   queue: Queue;
@@ -171,6 +172,83 @@ t.test('an event that could not be handled does not hold up others', async t => 
   t.match(await intake.queue.add(eventOf(3)), { ok: true });
   t.same(intake.handled, [2, 3]);
   t.match(intake.said, [/0000000001 was not handled: no way/]);
+});
+
+/** The answer that an event is in memory only, and the disk that it waits for. */
+function unsaved() {
+  let save: () => void = () => undefined;
+  const saved = new Promise<void>(resolve => {
+    save = resolve;
+  });
+  return { reply: { ok: false as const, code: 'STATE' as const, text: 'the disk is full', saved }, save };
+}
+
+t.test('an event that is in memory only stays on disk until it is saved, and holds up no other', async t => {
+  const intake = await Intake.open(t);
+  const { handle } = intake;
+  const { reply, save } = unsaved();
+  intake.handle = async event => {
+    await handle(event);
+    return event.interface === 'ppp0' ? reply : { ok: true, text: '' };
+  };
+  await intake.spool(1, textOf(1));
+  await intake.spool(2, textOf(2));
+  await intake.spool(3, textOf(3, 'ppp1'));
+  await intake.queue.drain();
+  t.same(await intake.waiting(), ['0000000001', '0000000002']);
+  t.match(await intake.queue.add(eventOf(4, 'ppp1')), { ok: true });
+  t.same(intake.handled, [1, 2, 3, 4], 'those that are left are not handed on again');
+  save();
+  await intake.until(async () => (await intake.waiting()).length === 0);
+  t.match(await intake.queue.add(eventOf(1)), { ok: true, text: /came through the spool/ });
+  t.same(intake.handled, [1, 2, 3, 4]);
+});
+
+t.test('the next daemon is handed what the last one had in memory only', async t => {
+  const intake = await Intake.open(t);
+  const { handle } = intake;
+  const { reply } = unsaved();
+  intake.handle = async event => {
+    await handle(event);
+    return reply;
+  };
+  await intake.spool(1, textOf(1));
+  await intake.queue.drain();
+  await intake.restart();
+  await intake.queue.drain();
+  t.same(intake.handled, [1, 1]);
+  t.same(await intake.waiting(), ['0000000001']);
+});
+
+t.test('what a hook spools because its event is not saved or not answered is handed on once', async t => {
+  const intake = await Intake.open(t);
+  const { handle } = intake;
+  const { reply, save } = unsaved();
+  let answer: () => void = () => undefined;
+  const answered = new Promise<void>(resolve => {
+    answer = resolve;
+  });
+  intake.handle = async event => {
+    await handle(event);
+    if (event.interface === 'ppp0') return reply;
+    await answered;
+    return { ok: true, text: '' };
+  };
+  t.match(await intake.queue.add(eventOf(1)), { ok: false, code: 'STATE' });
+  await intake.spool(1, textOf(1));
+  await intake.queue.drain();
+  const late = intake.queue.add(eventOf(2, 'ppp1'));
+  await intake.until(() => intake.handled.length === 2);
+  await intake.spool(2, textOf(2, 'ppp1'));
+  const drained = intake.queue.drain();
+  await sleep(50);
+  t.same(await intake.waiting(), ['0000000001', '0000000002']);
+  answer();
+  await Promise.all([late, drained]);
+  t.same(await intake.waiting(), ['0000000001']);
+  save();
+  await intake.until(async () => (await intake.waiting()).length === 0);
+  t.same(intake.handled, [1, 2]);
 });
 
 t.test('what is no event is put aside, whatever it is', async t => {

@@ -1,13 +1,13 @@
 // `ip` is missing, hangs, dies, says nonsense, loses messages, or may not change anything.
-import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execaSync } from 'execa';
 import t, { type Test } from 'tap';
 import { type Lab, linkAlone, onLink, scenario } from '../netns/lab.ts';
 import type { Started } from '../netns/namespace.ts';
 import { startBy, statusThat } from './daemon.ts';
 import { sayFigures } from './figure.ts';
+import { find, MoodyIp } from './moody-ip.ts';
 import { Stopwatch } from './stopwatch.ts';
 
 /**
@@ -26,53 +26,27 @@ t.teardown(() =>
   }),
 );
 
-const find = (command: string) => execaSync('which', [command]).stdout;
-const [ip, perl, timeout] = ['ip', 'perl', 'timeout'].map(find);
-
-/** An `ip` that does what the file beside it says. */
-const wrapper = (directory: string) => `#!/bin/sh
-read -r manner <${directory}/manner
-case $manner in
-  well) exec ${ip} "$@" ;;
-  hang) exec ${perl} -e '$SIG{TERM} = "IGNORE"; sleep 1000' ;;
-  fail) echo 'Cannot open netlink socket: Too many open files' >&2; exit 1 ;;
-  mortal) exec ${timeout} -s KILL 0.05 ${ip} "$@" ;;
-  prattle) printf 'default via 6.6.6.6 dev eth0\\n\\0\\377garbage\\n1: lo\\n'; printf '\\377\\n' >&2; exec ${ip} "$@" ;;
-  interrupt) ${ip} "$@" | while IFS= read -r line; do
-      printf 'Deleted nonsense \\377\\033[2J\\n[ROUTE]default via\\n%s\\n' "$line"
-    done ;;
-  nonsense) exec ${perl} -e '$| = 1; while (<STDIN>) { print "\\0\\1nonsense default via \\377\\n" x 20; print STDERR "what?\\n" } sleep 1000' ;;
-  tight) case " $* " in
-      *' monitor '*) exec ${ip} -rcvbuf 1 "$@" ;;
-      *) exec ${ip} "$@" ;;
-    esac ;;
-esac
-`;
-
 class Machine {
   readonly lab: Lab;
-  readonly #bin: string;
+  readonly #ip: MoodyIp;
   #daemon: Started | undefined;
   started = new Stopwatch();
 
   static async on(lab: Lab, manner = 'well'): Promise<Machine> {
-    const machine = new Machine(lab);
-    await mkdir(machine.#bin);
-    for (const command of ['stdbuf', 'perl', 'sh']) await symlink(find(command), join(machine.#bin, command));
-    await machine.ipIs(manner);
+    const machine = new Machine(lab, await MoodyIp.in(lab, manner));
     await lab.machine({ daemon: false });
     await machine.start();
     return machine;
   }
 
-  private constructor(lab: Lab) {
+  private constructor(lab: Lab, ip: MoodyIp) {
     this.lab = lab;
-    this.#bin = join(lab.directory, 'bin');
+    this.#ip = ip;
   }
 
   /** Its status goes into a file, as the service manager would be told. */
   async start(script = ''): Promise<void> {
-    const setUp = `${script} export PATH=${this.#bin}; exec 7>>${this.lab.directory}/told;`;
+    const setUp = `${script} export PATH=${this.#ip.path}; exec 7>>${this.lab.directory}/told;`;
     this.started = new Stopwatch();
     this.#daemon = startBy(this.lab, `${setUp} exec "$@"`, { PPP_ROUTED_NOTIFY_FD: '7' });
     await statusThat(this.lab, () => true, 10_000);
@@ -95,11 +69,7 @@ class Machine {
 
   /** For those that are started from now on. */
   async ipIs(manner: string): Promise<void> {
-    await rm(join(this.#bin, 'ip'), { force: true });
-    if (manner === 'missing') return;
-    await writeFile(join(this.#bin, 'manner'), `${manner}\n`);
-    await writeFile(join(this.#bin, 'ip'), wrapper(this.#bin));
-    await chmod(join(this.#bin, 'ip'), 0o755);
+    await this.#ip.becomes(manner);
   }
 
   async signal(signal: NodeJS.Signals, which: 'batch' | 'monitor' | 'all' = 'all'): Promise<void> {

@@ -1,11 +1,14 @@
 // Every event of every link is taken once and in its order, however often the daemon is killed, restarted or hung.
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
-import { type Lab, scenario } from '../netns/lab.ts';
+import { type Lab, linkAlone, onLink, scenario } from '../netns/lab.ts';
+import type { Started } from '../netns/namespace.ts';
+import { startBy, statusThat } from './daemon.ts';
 import { countOf, sayFigures, seed } from './figure.ts';
+import { MoodyIp } from './moody-ip.ts';
 import { type Draw, drawing } from './random.ts';
 import { Service } from './service.ts';
 
@@ -100,6 +103,168 @@ async function playThrough(lab: Lab, t: Test, how: 'activated' | 'alone'): Promi
     ...sums,
     'slowest-hook-s': slowest,
   });
+}
+
+for (const manner of ['missing', 'hang']) {
+  scenario(`told while ip cannot be asked, and killed before it can: ${manner}`, async (lab, t) => {
+    await lab.machine({ daemon: false });
+    const ip = await MoodyIp.in(lab);
+    const daemon = new Journaled(lab, ip);
+    await daemon.start();
+    await lab.connect('ppp0');
+    await lab.connect('ppp1');
+    await ip.becomes(manner);
+    await daemon.killIps();
+    await isSpooled(lab, t, { event: 'ip-up', name: 'ppp0' });
+    await statusThat(lab, ({ degraded, status }) => degraded && /\bip\b/.test(status), 1000);
+    await daemon.end('SIGKILL');
+
+    await daemon.start();
+    await statusThat(lab, ({ degraded, status }) => degraded && /\bip\b/.test(status), 1000);
+    await isSpooled(lab, t, { event: 'ip-up', name: 'ppp1', ipparam: '' });
+    t.same(await spoolOf(lab), ['ip-up ppp0', 'ip-up ppp1'], 'both are on disk');
+    await daemon.end('SIGTERM');
+    t.same(daemon.told(/ip-up of/), [], 'neither has been applied');
+
+    await ip.becomes('well');
+    await daemon.start();
+    await lab.comesToPrint('route show proto 173', onlyOurs, 1000);
+    t.match(
+      daemon.told(/ip-up of/).sort(),
+      [/ppp0: 10\.99\.0\.2 .* profile work/, /ppp1: .* left alone/],
+      'each once',
+    );
+    t.same(await spoolOf(lab), [], 'nothing waits in the spool');
+
+    await ip.becomes(manner);
+    await daemon.killIps();
+    await isSpooled(lab, t, { event: 'ip-down', name: 'ppp0' });
+    await ip.becomes('well');
+    await lab.comesToPrint('route show proto 173', '', 10_000);
+    await lab.until(async () => (await spoolOf(lab)).length === 0);
+    t.match(daemon.told(/ip-down of/), [/putting back/], 'once, though memory and the spool had it');
+    await daemon.end('SIGTERM');
+    sayFigures(t, `queue told-without-ip ${manner}`, {
+      events: 3,
+      applied: daemon.told(/ip-(up|down) of/).length,
+    });
+  });
+}
+
+scenario('told while the state cannot be written, and killed before it can', async (lab, t) => {
+  await lab.machine({ daemon: false });
+  const at = join(lab.directory, 'state');
+  await lab.run('mount', '-t', 'tmpfs', 'tmpfs', at);
+  const becomes = (how: 'ro' | 'rw') => lab.run('mount', '-o', `remount,${how}`, at);
+  const daemon = new Journaled(lab);
+  await daemon.start();
+  await lab.connect('ppp0');
+  await becomes('ro');
+  await isSpooled(lab, t, { event: 'ip-up', name: 'ppp0', complaint: /^ppp-routed: error STATE / });
+  // No hook is later for what waits for the disk.
+  t.match((await lab.hook('ip-down', 'ppp7')).stderr, /error STATE /);
+  t.same(await spoolOf(lab), ['ip-up ppp0', 'ip-down ppp7']);
+  await lab.shows(linkAlone);
+  t.equal(daemon.told(/ip-up of ppp0/).length, 1, 'handed on once');
+  await daemon.end('SIGKILL');
+
+  await becomes('rw');
+  await daemon.start();
+  await lab.comesToShow(onLink);
+  t.same(await spoolOf(lab), []);
+  t.match(daemon.told(/ip-up of ppp0/), [/profile work/, /profile work/], 'once by each daemon');
+
+  // The interface stays: of its down nobody but the hook knows.
+  await becomes('ro');
+  await isSpooled(lab, t, { event: 'ip-down', name: 'ppp0', complaint: /^ppp-routed: error STATE / });
+  await lab.shows(linkAlone);
+  await daemon.end('SIGKILL');
+  await becomes('rw');
+  await daemon.start();
+  await lab.comesToShow(linkAlone);
+  t.same(await spoolOf(lab), []);
+
+  await becomes('ro');
+  await isSpooled(lab, t, { event: 'ip-up', name: 'ppp0', complaint: /^ppp-routed: error STATE / });
+  const told = daemon.told(/ of ppp0/).length;
+  await becomes('rw');
+  await lab.comesToShow(onLink, 8000);
+  await lab.until(async () => (await spoolOf(lab)).length === 0);
+  t.equal(daemon.told(/ of ppp0/).length, told, 'what is saved by and by is not applied again');
+  await lab.fine(lab.hook('ip-down', 'ppp0'));
+  await daemon.end('SIGTERM');
+  sayFigures(t, 'queue told-without-disk', { events: 4, waiting: (await spoolOf(lab)).length });
+});
+
+const onlyOurs = `
+  default dev ppp0 scope link
+  203.0.113.5 via 192.168.1.1 dev eth0 src 192.168.1.10
+`;
+
+/** A daemon that is started again and again; what all of them have said. */
+class Journaled {
+  readonly #lab: Lab;
+  readonly #script: string;
+  readonly #log: string[] = [];
+  #daemon: Started | undefined;
+
+  /** @param ip The one that it finds, where that is not the machine's own. */
+  constructor(lab: Lab, ip?: MoodyIp) {
+    this.#lab = lab;
+    this.#script = ip === undefined ? 'exec "$@"' : `export PATH=${ip.path}; exec "$@"`;
+  }
+
+  /** Resolves when it is ready. */
+  async start(): Promise<void> {
+    const before = this.told(/ready: /).length;
+    this.#daemon = startBy(this.#lab, this.#script);
+    createInterface({ input: this.#daemon.stdout }).on('line', line => this.#log.push(line));
+    await this.#lab.until(() => this.told(/ready: /).length > before, 10_000);
+  }
+
+  async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    this.#daemon?.kill(signal);
+    await this.#daemon;
+  }
+
+  async killIps(): Promise<void> {
+    const children = `/proc/${this.#daemon?.pid}/task/${this.#daemon?.pid}/children`;
+    await this.#lab.run('/bin/sh', '-euc', `kill -KILL $(cat ${children})`);
+  }
+
+  told(pattern: RegExp): string[] {
+    return this.#log.filter(line => pattern.test(line));
+  }
+}
+
+interface Telling {
+  event: 'ip-up' | 'ip-down';
+  name: string;
+  ipparam?: string;
+  complaint?: RegExp;
+}
+
+/** The hook comes back in good time, and what it told waits on disk. */
+async function isSpooled(
+  lab: Lab,
+  t: Test,
+  { event, name, ipparam, complaint = /^$/ }: Telling,
+): Promise<void> {
+  const { exitCode, stderr, seconds } = await lab.hook(event, name, {
+    ...(ipparam === undefined ? {} : { ipparam }),
+  });
+  t.equal(exitCode, 0);
+  t.match(stderr, complaint);
+  t.ok(seconds < 3, `${event} of ${name} took ${seconds} s`);
+  t.equal((await spoolOf(lab)).at(-1), `${event} ${name}`);
+}
+
+/** The events that wait, oldest first. */
+async function spoolOf(lab: Lab): Promise<string[]> {
+  const spool = join(lab.directory, 'run/spool');
+  const names = (await readdir(spool)).filter(name => /^\d{10}$/.test(name)).sort();
+  const texts = await Promise.all(names.map(name => readFile(join(spool, name), 'utf8')));
+  return texts.map(text => `${/^event=(.*)$/m.exec(text)?.[1]} ${/^interface=(.*)$/m.exec(text)?.[1]}`);
 }
 
 const allUp = `

@@ -1,0 +1,54 @@
+// An `ip` that can be told to be well, to hang, to die, or to say nonsense.
+import { chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execaSync } from 'execa';
+import type { Lab } from '../netns/lab.ts';
+
+export const find = (command: string) => execaSync('which', [command]).stdout;
+const [ip, perl, timeout] = ['ip', 'perl', 'timeout'].map(find);
+
+/** An `ip` that does what the file beside it says. */
+const wrapper = (directory: string) => `#!/bin/sh
+read -r manner <${directory}/manner
+case $manner in
+  well) exec ${ip} "$@" ;;
+  hang) exec ${perl} -e '$SIG{TERM} = "IGNORE"; sleep 1000' ;;
+  fail) echo 'Cannot open netlink socket: Too many open files' >&2; exit 1 ;;
+  mortal) exec ${timeout} -s KILL 0.05 ${ip} "$@" ;;
+  prattle) printf 'default via 6.6.6.6 dev eth0\\n\\0\\377garbage\\n1: lo\\n'; printf '\\377\\n' >&2; exec ${ip} "$@" ;;
+  interrupt) ${ip} "$@" | while IFS= read -r line; do
+      printf 'Deleted nonsense \\377\\033[2J\\n[ROUTE]default via\\n%s\\n' "$line"
+    done ;;
+  nonsense) exec ${perl} -e '$| = 1; while (<STDIN>) { print "\\0\\1nonsense default via \\377\\n" x 20; print STDERR "what?\\n" } sleep 1000' ;;
+  tight) case " $* " in
+      *' monitor '*) exec ${ip} -rcvbuf 1 "$@" ;;
+      *) exec ${ip} "$@" ;;
+    esac ;;
+esac
+`;
+
+/** The only `ip` for those that have `path` as their PATH. */
+export class MoodyIp {
+  readonly path: string;
+
+  static async in(lab: Lab, manner = 'well'): Promise<MoodyIp> {
+    const moody = new MoodyIp(join(lab.directory, 'bin'));
+    await mkdir(moody.path);
+    for (const command of ['stdbuf', 'perl', 'sh']) await symlink(find(command), join(moody.path, command));
+    await moody.becomes(manner);
+    return moody;
+  }
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  /** For those that are started from now on. */
+  async becomes(manner: string): Promise<void> {
+    await rm(join(this.path, 'ip'), { force: true });
+    if (manner === 'missing') return;
+    await writeFile(join(this.path, 'manner'), `${manner}\n`);
+    await writeFile(join(this.path, 'ip'), wrapper(this.path));
+    await chmod(join(this.path, 'ip'), 0o755);
+  }
+}
