@@ -38,14 +38,14 @@ export class Settler {
   /** The state that is on disk. */
   #durable: State;
   #failures: readonly StepFailure[] = [];
-  #isForgetful: boolean;
+  /** Whatever was read at the start, the state may have been lost. */
+  #isForgetful = true;
 
   constructor(rooms: { kernel: Kernel; store: Store; journal: Sentences }, onDisk: State) {
     this.#kernel = rooms.kernel;
     this.#store = rooms.store;
     this.#journal = rooms.journal;
     this.#durable = onDisk;
-    this.#isForgetful = onDisk.links.length === 0 && onDisk.savedDefaults.length === 0;
   }
 
   /** Decides, saves and changes until a look at the kernel finds nothing left to do. The kernel was looked at just now. */
@@ -55,7 +55,6 @@ export class Settler {
       new Set([...failed.values()].flatMap(({ step }) => ('route' in step ? [step.route.line] : [])));
     let state = wanted;
     let changes = 0;
-    if (wanted.links.length > 0) this.#isForgetful = false;
     const isForgetful = this.#isForgetful;
     for (let round = 1; ; round++) {
       const observed = await this.observe(state, 'after');
@@ -77,6 +76,7 @@ export class Settler {
       const steps = decision.steps.filter(step => !isHopeless(step, failed));
       if (steps.length === 0 || round > mostRounds) {
         this.#failures = [...failed.values()];
+        this.#isForgetful &&= decision.orphaned.length > 0;
         return { state, decision, observed, failures: [...failed.values()], stateFault, changes };
       }
       const failures = await this.#apply(steps);
@@ -103,7 +103,12 @@ export class Settler {
   #decideWithoutSaving(state: State, observed: Observed): Decision {
     const onDisk = new Set(this.#durable.links.map(({ order }) => order));
     const links = state.links.filter(({ order }) => onDisk.has(order));
-    const decision = decide({ state: { ...this.#durable, links }, observed, refused: new Set() });
+    const decision = decide({
+      state: { ...this.#durable, links },
+      observed,
+      refused: new Set(),
+      isForgetful: this.#isForgetful,
+    });
     const safe = new Set(this.#durable.savedDefaults.map(({ route }) => route));
     const isSafe = (step: Step) =>
       step.kind !== 'delete-route' || step.because !== 'displaced' || safe.has(step.route.line);

@@ -6,7 +6,7 @@ import { pinsOf } from './pin.ts';
 import { planSteps, type Step, type Wanted } from './plan.ts';
 import { covers, type Prefix, parsePrefix } from './prefix.ts';
 import { proxyNeighboursOf } from './proxy-neighbour.ts';
-import { devicesOf } from './route.ts';
+import { devicesOf, type Route } from './route.ts';
 import { type SavedDefault, type State, savedRoute } from './state.ts';
 import {
   foldSaved,
@@ -23,7 +23,7 @@ export interface Situation {
   observed: Observed;
   /** Lines that the kernel would not take just now. */
   refused: ReadonlySet<string>;
-  /** True until the first link is known, where the state was lost: which of our routes are leftovers is then not known either. */
+  /** True from a start until none is `orphaned`: where the state was lost, nobody knows which of our routes are leftovers. */
   isForgetful?: boolean;
 }
 
@@ -40,6 +40,8 @@ export interface Decision {
   warnings: string[];
   /** Saved defaults that are given up, because what is there now is newer. */
   dropped: SavedDefault[];
+  /** Our defaults of no link that is known, which stay because nothing else leads out. */
+  orphaned: Route[];
 }
 
 /** The one decision: from what is known and what the kernel has, to what is saved and what is changed. */
@@ -122,6 +124,7 @@ export function decide({ state, observed, refused, isForgetful = false }: Situat
     troubles,
     warnings: [...leaks(demand, observed), ...overlaps(demand, observed), ...unpinned(demand)],
     dropped,
+    orphaned,
   };
 }
 

@@ -376,6 +376,37 @@ t.test('while ip cannot be asked an event has no answer, and when it can be each
   await daemon.close();
 });
 
+t.test('our default stays where the state was lost and nothing else leads out', async t => {
+  const kernel = new FakeKernel();
+  kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];
+  kernel.add('default via 192.168.1.1 dev eth0 metric 100');
+  const profiles = [profile('work', { 'default-route': 'replace' })];
+  const before = await daemonOn(kernel, new Disk(), profiles);
+  plug(kernel, 'ppp0');
+  await before.handle(event('ip-up', 'ppp0'));
+  await before.close();
+  const routes = kernel.table();
+
+  const disk = new Disk();
+  const daemon = await daemonOn(kernel, disk, profiles);
+  t.same(kernel.table(), routes, 'after the start');
+  kernel.interfaces.push({ name: 'ppp1', ifindex: nextIndex++, up: true });
+  disk.full = true;
+  t.match(await daemon.handle(event('ip-up', 'ppp1', { ipparam: '' })), { code: 'STATE' });
+  t.same(kernel.table(), routes, 'a link that cannot be saved');
+  disk.full = false;
+  t.match(await daemon.handle(event('ip-up', 'ppp1', { ipparam: '' })), { ok: true });
+  t.same(kernel.table(), routes, 'a link that is left alone');
+  t.match(daemon.snapshot(), { degraded: true, status: /nothing else leads out/ });
+
+  kernel.add('default via 192.168.1.1 dev eth0 metric 100');
+  await daemon.reconcile();
+  t.notMatch(kernel.table().join('\n'), ' proto 173', 'another way out, and it is swept');
+  await daemon.handle(event('ip-up', 'ppp0'));
+  t.same(kernel.table(), routes);
+  await daemon.close();
+});
+
 function at(address: string) {
   const prefix = parsePrefix(address);
   if (prefix === undefined) throw new Error(address);

@@ -97,6 +97,66 @@ scenario(
   { jobs },
 );
 
+/** Which files go while so many links are up. What is left may know of some links, and of no saved default. */
+const losses: { says: string; links: number; lost: RegExp }[] = [
+  { says: 'state.json and its copy', links: 3, lost: /^state\.json(\.copy)?$/ },
+  { says: 'all', links: 3, lost: /^/ },
+  {
+    says: 'state.json, its copy and the file of most links',
+    links: 70,
+    lost: /^state\.json(\.copy)?$|^links-/,
+  },
+  { says: 'the file of most links', links: 70, lost: /^links-/ },
+];
+for (const { says, links, lost } of losses) {
+  scenario(
+    `all state files lost while ${links} links are up: ${says}`,
+    async (lab, t) => {
+      await lab.machine({ profiles: `${replaceProfile}${siteProfile}` });
+      const names = Array.from({ length: links }, (_, i) => `ppp${i}`).reverse();
+      const callOf = (name: string) => ({ ipparam: { ppp0: 'work', ppp1: 'site' }[name] ?? '' });
+      // The one that displaces the default comes last: the generation before does not know of it.
+      for (const name of names) await lab.up(name, callOf(name));
+      const tableBefore = (await lab.table()).split('\n');
+      await lab.stopDaemon('SIGKILL');
+      const files = await filesOf(lab);
+      t.equal([...files.keys()].filter(name => name.startsWith('links-')).length, links > 64 ? 1 : 0);
+      await startWith(lab, new Map([...files].filter(([name]) => !lost.test(name))));
+      figures.starts++;
+      await isSafe('after the start');
+
+      await lab.startDaemon();
+      await lab.connect('ppp90');
+      tableBefore.push(...(await lab.table()).split('\n').filter(line => line.includes('ppp90')));
+      await lab.fine(lab.hook('ip-up', 'ppp90', { ipparam: '' }));
+      await isSafe('after another link came up');
+      await lab.down('ppp90', { ipparam: '' });
+
+      await lab.ip(`route append ${lease('192.168.1.1')}`);
+      for (const name of ['ppp1', 'ppp0']) await lab.fine(lab.hook('ip-up', name, callOf(name)));
+      for (const name of names.reverse()) await lab.down(name, callOf(name));
+      if ((await lab.table()) !== lab.before) figures.wrong++;
+      await lab.restored();
+
+      /** There is a way out, not through itself, and no route that was not there before. */
+      async function isSafe(when: string): Promise<void> {
+        const strange = (await lab.table()).split('\n').filter(line => !tableBefore.includes(line));
+        const ways = [await lab.deviceTo('198.51.100.7'), await lab.deviceTo('203.0.113.5')];
+        if (strange.length > 0 || ways.join() !== 'ppp0,eth0') figures.wrong++;
+        t.same(strange, [], `${when}: no route that was not there`);
+        t.same(ways, ['ppp0', 'eth0'], `${when}: the way out, and to the server`);
+      }
+    },
+    { jobs },
+  );
+}
+
+const siteProfile = `
+[link.site]
+networks = ["198.18.0.0/24"]
+server = "none"
+`;
+
 /** One file damaged in every manner; the last generation in both its files. */
 function damages(good: Map<string, Buffer>): Damage[] {
   const last = good.get('state.json') ?? Buffer.alloc(0);
