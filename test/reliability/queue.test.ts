@@ -132,9 +132,12 @@ for (const manner of ['missing', 'hang']) {
     await ip.becomes('well');
     await daemon.start();
     await lab.comesToPrint('route show proto 173', onlyOurs, 1000);
-    t.match(
+    t.same(
       daemon.told(/ip-up of/).sort(),
-      [/ppp0: 10\.99\.0\.2 .* profile work/, /ppp1: .* left alone/],
+      [
+        'ip-up of ppp0: 10.99.0.2 to 10.99.0.1, profile work',
+        'ip-up of ppp1: 10.99.1.2 to 10.99.1.1, left alone: no profile matches (ipparam "")',
+      ],
       'each once',
     );
     t.same(await spoolOf(lab), [], 'nothing waits in the spool');
@@ -145,7 +148,11 @@ for (const manner of ['missing', 'hang']) {
     await ip.becomes('well');
     await lab.comesToPrint('route show proto 173', '', 10_000);
     await lab.until(async () => (await spoolOf(lab)).length === 0);
-    t.match(daemon.told(/ip-down of/), [/putting back/], 'once, though memory and the spool had it');
+    t.same(
+      daemon.told(/ip-down of/),
+      ['ip-down of ppp0: putting back what it had moved'],
+      'once, though memory and the spool had it',
+    );
     await daemon.end('SIGTERM');
     sayFigures(t, `queue told-without-ip ${manner}`, {
       events: 3,
@@ -175,7 +182,8 @@ scenario('told while the state cannot be written, and killed before it can', asy
   await daemon.start();
   await lab.comesToShow(onLink);
   t.same(await spoolOf(lab), []);
-  t.match(daemon.told(/ip-up of ppp0/), [/profile work/, /profile work/], 'once by each daemon');
+  const taken = 'ip-up of ppp0: 10.99.0.2 to 10.99.0.1, profile work';
+  t.same(daemon.told(/ip-up of ppp0/), [taken, taken], 'once by each daemon');
 
   // The interface stays: of its down nobody but the hook knows.
   await becomes('ro');
