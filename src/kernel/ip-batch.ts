@@ -212,13 +212,14 @@ function startIp({ family, environment }: IpBatchOptions): Subprocess {
 /**
  * iproute2 remembers the last name of a protocol together with the last number it read, whether they belong together or
  * not: after `proto dhcp` and `proto 173` the next `proto dhcp` is 173. Asked for another name it looks again; this
- * question prints nothing.
+ * question prints nothing. It is about rules, because an `ip` that was started just now reads all interfaces before it says
+ * anything of neighbours, and there may be thousands.
  */
 function reminderFor(command: string): string {
   const name = / proto ([A-Za-z]\S*)/.exec(command)?.[1];
   return name === undefined
     ? ''
-    : `neigh show proxy protocol ${name === 'kernel' ? 'boot' : 'kernel'} dev lo\n`;
+    : `rule show priority 17399 table 17399 protocol ${name === 'kernel' ? 'boot' : 'kernel'}\n`;
 }
 
 /** The answers to the commands of one request, as far as they have come. */

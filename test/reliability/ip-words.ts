@@ -23,7 +23,7 @@ export function wordsOf(line: string): string[] | undefined {
 
 /** Questions that the daemon asks; they change nothing. */
 const questions =
-  /^(link show|link show dev lo|address show|route show table main|route show table all proto 173|rule show|neigh show proxy|neigh show proxy protocol (kernel|boot) dev lo|netconf show|answered)$/;
+  /^(link show|link show dev lo|address show|route show table main|route show table all proto 173|rule show|neigh show proxy|rule show priority 17399 table 17399 protocol (kernel|boot)|netconf show|answered)$/;
 
 /**
  * Why a line is none of those that the daemon may write; undefined if it is one.
