@@ -21,7 +21,7 @@ export function absorbEvent(
   const isUp = event.name.endsWith('-up') && applied.outcome !== 'stale';
   if (!isUp || applied.link === undefined) return applied;
   const link = { ...applied.link, ...findings };
-  const known = applied.links.map(candidate => (candidate === applied.link ? link : candidate));
+  const known = applied.links.with(applied.links.indexOf(applied.link), link);
   const isReturned = (other: Link) => other.lost === true && other.profile?.name === link.profile?.name;
   // flatMap is slow, and hardly ever needed. The dark since it was lost is over, of the family that the event is about.
   return {

@@ -14,43 +14,40 @@ const count = 128;
 
 /** All links, each in one bucket. Lists of links are never changed, only replaced. */
 export function bucketsOf(links: readonly Link[]): readonly Bucket[] {
-  if (links.length <= few) return [links];
+  const [first] = links;
+  if (first === undefined || links.length <= few) return [links];
   let buckets = known.get(links);
   if (buckets === undefined) {
-    buckets = deal(links).map(theSame);
+    buckets = deal(links, latest.get(first) ?? []);
     known.set(links, buckets);
+    latest.set(first, buckets);
   }
   return buckets;
 }
+
+const known = new WeakMap<readonly Link[], readonly Bucket[]>();
+/** By the first link of the list: the list before nearly always began with it too. */
+const latest = new WeakMap<Link, readonly Bucket[]>();
 
 /** The number of the bucket, of so many, that a link is in. */
 export function placeOf({ order }: Pick<Link, 'order'>, buckets: number): number {
   return (order >>> 0) % buckets;
 }
 
-const known = new WeakMap<readonly Link[], readonly Bucket[]>();
-/** By its first link: most buckets of a list were in the one before. */
-const latest = new WeakMap<Link, Bucket>();
-const empty: Bucket = [];
-
-function deal(links: readonly Link[]): Bucket[] {
-  const buckets = Array.from({ length: count }, (): Link[] => []);
-  for (const link of links) buckets[placeOf(link, count)]?.push(link);
-  return buckets;
-}
-
-/** The array of before, where it holds the same. */
-function theSame(bucket: Bucket): Bucket {
-  const [first] = bucket;
-  if (first === undefined) return empty;
-  const before = latest.get(first);
-  if (before !== undefined && areSame(before, bucket)) return before;
-  latest.set(first, bucket);
-  return bucket;
-}
-
-function areSame(a: Bucket, b: Bucket): boolean {
-  return a.length === b.length && a.every((link, i) => link === b[i]);
+/** Every bucket of before that holds just what it would hold now, and others. */
+function deal(links: readonly Link[], before: readonly Bucket[]): readonly Bucket[] {
+  const met = new Array<number>(count).fill(0);
+  const changed = new Set<number>();
+  for (const link of links) {
+    const place = placeOf(link, count);
+    if (before[place]?.[met[place] ?? 0] !== link) changed.add(place);
+    met[place] = (met[place] ?? 0) + 1;
+  }
+  const anew = new Map<number, Link[]>();
+  for (let place = 0; place < count; place++)
+    if (changed.has(place) || before[place]?.length !== met[place]) anew.set(place, []);
+  if (anew.size > 0) for (const link of links) anew.get(placeOf(link, count))?.push(link);
+  return met.map((_, place) => anew.get(place) ?? before[place] ?? []);
 }
 
 /** Finds something out for every bucket, and for none twice. */

@@ -78,11 +78,11 @@ interface Happening extends Arrival {
 }
 
 function applyUp(links: readonly Link[], { event, arrival, family, face }: Happening): Applied {
-  const unchanged = { links: [...links], outcome: 'stale' as const };
+  const unchanged = (because: string) => ({ links: [...links], outcome: 'stale' as const, because });
   // pppd runs ip-up even if the link went away while ip-pre-up was running.
-  if (face === undefined) return { ...unchanged, because: `there is no interface ${event.interface}` };
+  if (face === undefined) return unchanged(`there is no interface ${event.interface}`);
   if (event.ifindex !== undefined && event.ifindex !== face.ifindex) {
-    return { ...unchanged, because: `${event.interface} is another interface by now` };
+    return unchanged(`${event.interface} is another interface by now`);
   }
   const known = links.find(link => link.ifindex === face.ifindex && link.lost !== true);
   const others = links.filter(
@@ -112,11 +112,11 @@ function applyUp(links: readonly Link[], { event, arrival, family, face }: Happe
 }
 
 function applyDown(links: readonly Link[], { event, family, face }: Happening): Applied {
-  const unchanged = { links: [...links], outcome: 'stale' as const };
+  const unchanged = (because: string) => ({ links: [...links], outcome: 'stale' as const, because });
   const link = links.find(candidate => candidate.interface === event.interface && candidate.lost !== true);
-  if (link === undefined) return { ...unchanged, because: `${event.interface} was not up` };
+  if (link === undefined) return unchanged(`${event.interface} was not up`);
   if (event.pid !== undefined && link.pid !== undefined && event.pid !== link.pid) {
-    return { ...unchanged, because: `${event.interface} belongs to another pppd by now` };
+    return unchanged(`${event.interface} belongs to another pppd by now`);
   }
   const others = links.filter(candidate => candidate !== link);
   const rest: Link = { ...link, [family]: undefined };
@@ -186,7 +186,8 @@ export function withoutFamily(link: Link, family: Family): Link[] {
 }
 
 /** pppd tells the end of each family by itself: what it says of one link makes one loss. */
-function mergeLost(links: readonly Link[]): Link[] {
+function mergeLost(links: Link[]): Link[] {
+  if (!links.some(link => link.lost === true)) return links;
   const lost = new Map<number, Link>();
   for (const link of links.filter(candidate => candidate.lost === true)) {
     const earlier = lost.get(link.order);
