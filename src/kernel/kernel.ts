@@ -62,9 +62,13 @@ const wholeOf = {
 
 /** How long the monitor may take to repeat what was just done, in milliseconds; and a new one to begin to listen. */
 const patience = { listening: 300, starting: 600, first: 5 };
-/** A route that is made and taken away at once, in a table of its own; left behind, it is swept as one of ours. */
+/**
+ * A route that is made and taken away at once, in a table that nobody asks; left behind, it is swept as one of ours. Its metric
+ * is another each time, so that none is taken for another. Not a device that is set to what it is: the kernel then looks at
+ * every route of every device.
+ */
 // Where our protocol has its name in rt_protos.d the monitor prints the name: it is left out of what is looked for.
-const barrier = { words: 'blackhole 127.0.0.1 table 17399' };
+const echo = { words: 'blackhole 127.0.0.1 table 17399', mostMetric: 4_000_000_000 };
 /** A monitor that cannot be heard out is tried again after so long, in milliseconds, and then more seldom; not after more than
  * the time in which the daemon tries again what is wrong. */
 const deafness = { first: 1000, longest: 4000 };
@@ -86,7 +90,8 @@ export class Kernel {
   #deafFor = deafness.first;
   /** The lines that came while tables are read, which are to be heard afterwards. */
   #meanwhile: string[] | undefined;
-  #echo: { isIn(line: string): boolean; heard(): void } | undefined;
+  #echo: { metric: number; heard(): void } | undefined;
+  #lastMetric = 0;
   readonly #audit = new Audit(() => this.#options.onHint());
   #seen = -1;
 
@@ -212,8 +217,12 @@ export class Kernel {
 
   #hear(line: string): void {
     const { version } = this.#mirror;
-    if (this.#echo?.isIn(line)) this.#echo.heard();
-    if (line.includes(barrier.words)) return;
+    if (line.includes(echo.words)) {
+      const metric = /^\[ROUTE\]Deleted .* metric (\d+)\b/.exec(line)?.[1];
+      // One that goes may have been left behind by another daemon, and be known.
+      if (metric === undefined) return;
+      if (Number(metric) === this.#echo?.metric) this.#echo.heard();
+    }
     if (this.#meanwhile === undefined) this.#mirror.hear(line);
     else this.#meanwhile.push(line);
     if (this.#mirror.version === version) return;
@@ -237,32 +246,29 @@ export class Kernel {
 
   /**
    * Changes the IPv4 side, and waits until the monitor has said all that the kernel has done until then: the last thing is
-   * an echo of a change that changes nothing, of a device to the group that it is in.
+   * an echo of what we did ourselves.
    */
   async #change(commands: readonly string[]): Promise<{ answers: Answer[]; isCaughtUp: boolean }> {
     const { inet } = this.#batches;
-    const device = this.#mirror.deviceUp;
     this.#isCaughtUp = false;
-    if (!this.#listens || device === undefined || performance.now() < this.#deafUntil) {
+    if (!this.#listens || performance.now() < this.#deafUntil) {
       return { answers: commands.length === 0 ? [] : await inet.change(commands), isCaughtUp: false };
     }
-    const command = `link set dev ${device.name} group ${device.group}`;
-    const heard = this.#awaitEcho(device.name);
-    const answers = await inet.change([...commands, command]);
-    if (answers.pop()?.error === undefined) this.#isCaughtUp = await this.#hearOut(heard, command);
+    const metric = (this.#lastMetric % echo.mostMetric) + 1;
+    this.#lastMetric = metric;
+    const route = `${echo.words} proto ${ownProtocol.number} metric ${metric}`;
+    const shout = [`route add ${route}`, `route del ${route}`];
+    const heard = new Promise<true>(resolve => {
+      this.#echo = { metric, heard: () => resolve(true) };
+    });
+    const answers = await inet.change([...commands, ...shout]);
+    const refusal = answers.splice(commands.length).find(({ error }) => error !== undefined);
+    if (refusal === undefined) this.#isCaughtUp = await this.#hearOut(heard, shout);
     return { answers, isCaughtUp: this.#isCaughtUp };
   }
 
-  #awaitEcho(name: string): Promise<true> {
-    return new Promise(resolve => {
-      const isIn = (line: string) => /^\[LINK\]\d+: ([^\s@:]+)/.exec(line)?.[1] === name;
-      this.#echo = { isIn, heard: () => resolve(true) };
-    });
-  }
-
-  async #hearOut(heard: Promise<true>, command: string): Promise<boolean> {
-    const isWithin = (milliseconds: number) => isDoneWithin(heard, milliseconds);
-    let isHeard = await isWithin(this.#isListening ? patience.listening : patience.first);
+  async #hearOut(heard: Promise<true>, shout: readonly string[]): Promise<boolean> {
+    let isHeard = await isDoneWithin(heard, this.#isListening ? patience.listening : patience.first);
     if (!this.#isListening) {
       // It says nothing of what was done before it listened.
       const begun = performance.now();
@@ -271,11 +277,9 @@ export class Kernel {
         !isHeard && performance.now() - begun < patience.starting;
         wait *= 1.5
       ) {
-        await this.#batches.inet.change([command]);
-        isHeard = await isWithin(wait);
+        await this.#batches.inet.change(shout);
+        isHeard = await isDoneWithin(heard, wait);
       }
-      // What was done in vain or too soon may come yet, and must not be taken for the next.
-      if (isHeard && !(await this.#hearBarrier())) isHeard = false;
     }
     this.#echo = undefined;
     if (isHeard) {
@@ -289,19 +293,6 @@ export class Kernel {
       this.#monitor.restart();
     }
     return isHeard;
-  }
-
-  /** Something that is said once only, of a table that nobody looks at. Whatever was done before it has been heard then. */
-  async #hearBarrier(): Promise<boolean> {
-    const heard = new Promise<true>(resolve => {
-      this.#echo = {
-        isIn: line => line.startsWith(`[ROUTE]Deleted ${barrier.words}`),
-        heard: () => resolve(true),
-      };
-    });
-    const route = `${barrier.words} proto ${ownProtocol.number}`;
-    await this.#batches.inet.change([`route add ${route}`, `route del ${route}`]);
-    return isDoneWithin(heard, patience.starting);
   }
 
   /** Reads the whole of the tables until nothing is in doubt. Where the monitor cannot be heard out, once. */

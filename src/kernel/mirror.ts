@@ -22,8 +22,6 @@ export interface Reading {
 
 /** What else is known of an interface. */
 interface Device {
-  /** ip-link(8) */
-  group: string;
   /** In bytes. */
   mtu: number;
   hasCarrier: boolean;
@@ -53,7 +51,6 @@ export class Mirror {
   #expected: ReadonlyMap<string, Position> = new Map();
   #interfaceList: Interface[] | undefined;
   #addressList: Address[] | undefined;
-  #deviceUp: { found: { name: string; group: string } | undefined } | undefined;
 
   /** `onLink`: told of every interface that is read or heard of. */
   constructor(onLink: (face: Interface) => void) {
@@ -76,7 +73,6 @@ export class Mirror {
     }
     this.takeProxyNeighbours(reading.proxyNeighbours);
     this.#interfaceList = undefined;
-    this.#deviceUp = undefined;
     this.#addressList = undefined;
     this.version++;
   }
@@ -161,32 +157,14 @@ export class Mirror {
     return this.#interfaces.values();
   }
 
-  /** A device that is up, the loopback device if it is, and its group (ip-link(8)). */
-  get deviceUp(): { name: string; group: string } | undefined {
-    this.#deviceUp ??= { found: this.#findDeviceUp() };
-    return this.#deviceUp.found;
-  }
-
-  #findDeviceUp(): { name: string; group: string } | undefined {
-    let found: { name: string; group: string } | undefined;
-    for (const { ifindex, name, up } of this.#interfaces.values()) {
-      const group = this.#devices.get(ifindex)?.group;
-      if (!up || group === undefined) continue;
-      found ??= { name, group };
-      if (name === 'lo') return { name, group };
-    }
-    return found;
-  }
-
   get #usesNexthopObjects(): boolean {
     return families.some(family => this.#tables[family].usesNexthopObjects);
   }
 
   #hearLink(text: string, deleted: boolean): void {
     const face = parseInterface(text);
-    const group = / group (\S+)/.exec(text)?.[1];
     // Without a group it is a bridge's word about its port, which is deleted when it leaves the bridge.
-    if (face === undefined || group === undefined) return;
+    if (face === undefined || !text.includes(' group ')) return;
     const known = this.#interfaces.get(face.ifindex);
     if (deleted) {
       if (known === undefined) return;
@@ -199,7 +177,7 @@ export class Mirror {
     }
     this.#onLink(face);
     const mtu = Number(/ mtu (\d+)/.exec(text)?.[1]);
-    this.#hearDevice(face, { group, mtu, hasCarrier: !/^[^>]*\bNO-CARRIER\b/.test(text) });
+    this.#hearDevice(face, { mtu, hasCarrier: !/^[^>]*\bNO-CARRIER\b/.test(text) });
     if (known?.name === face.name && known.up === face.up) return;
     this.#interfaces.set(face.ifindex, face);
     this.#changed('interfaces');
@@ -212,7 +190,6 @@ export class Mirror {
   #hearDevice({ ifindex, name }: Interface, device: Device): void {
     const known = this.#devices.get(ifindex);
     this.#devices.set(ifindex, device);
-    if (known?.group !== device.group) this.#deviceUp = undefined;
     if (known === undefined) return;
     if (known.mtu !== device.mtu) {
       // addrconf_notify(): below 1280 there is no IPv6, as if the device were down.
@@ -282,7 +259,6 @@ export class Mirror {
   #changed(what: 'routes' | 'interfaces' | 'addresses'): void {
     this.version++;
     if (what === 'interfaces') this.#interfaceList = undefined;
-    if (what === 'interfaces') this.#deviceUp = undefined;
     if (what === 'addresses') this.#addressList = undefined;
   }
 }

@@ -64,6 +64,17 @@ scenario('a monitor that hangs while a name goes to another interface', async ro
   await room.isQuickAgain();
 });
 
+scenario('an echo that a daemon before left behind', async room => {
+  const route = 'blackhole 127.0.0.1 table 17399 proto 173 metric 9';
+  await room.machine.ip(`route add ${route}`);
+  await room.machine.ip('link set n0 down');
+  await room.machine.ip('link set n0 name n9');
+  await room.isRight('it is read with the rest');
+  await room.apply('delete', route);
+  await room.isRight('swept');
+  await room.isQuickAgain();
+});
+
 scenario('a monitor that is killed', async room => {
   await room.signalMonitor('KILL');
   await room.machine.ip('route add default via 10.0.0.8 dev n0 metric 5');

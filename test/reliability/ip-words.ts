@@ -49,11 +49,6 @@ export function whyNotMeant(line: string, devices: ReadonlySet<string>): string 
       const wanted = verb === 'add' ? 'protocol 173' : '';
       return (verb === 'add' || verb === 'del') && protocol.join(' ') === wanted ? undefined : 'not ours';
     }
-    case 'link': {
-      const [dev, name = '', group, ...more] = rest;
-      const isEcho = verb === 'set' && dev === 'dev' && group === 'group' && more.length === 1;
-      return isEcho && devices.has(name) ? undefined : 'no echo';
-    }
     default:
       return `object ${object}`;
   }
