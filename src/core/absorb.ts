@@ -1,4 +1,13 @@
-import { type Applied, type Arrival, applyEvent, familyOfEvent, type Link, withoutFamily } from './link.ts';
+import { linksAfter } from './bucket.ts';
+import {
+  type Applied,
+  type Arrival,
+  applyEvent,
+  familyOfEvent,
+  hasLost,
+  type Link,
+  withoutFamily,
+} from './link.ts';
 import type { Interface } from './observed.ts';
 import type { Profile } from './profile.ts';
 
@@ -21,13 +30,13 @@ export function absorbEvent(
   const isUp = event.name.endsWith('-up') && applied.outcome !== 'stale';
   if (!isUp || applied.link === undefined) return applied;
   const link = { ...applied.link, ...findings };
-  const known = applied.links.with(applied.links.indexOf(applied.link), link);
+  const known = linksAfter(applied.links, { gone: [applied.link], come: [link] });
   const isReturned = (other: Link) => other.lost === true && other.profile?.name === link.profile?.name;
-  // flatMap is slow, and hardly ever needed. The dark since it was lost is over, of the family that the event is about.
+  // The dark since it was lost is over, of the family that the event is about.
   return {
     ...applied,
     link,
-    links: known.some(isReturned)
+    links: hasLost(links)
       ? known.flatMap(other => (isReturned(other) ? withoutFamily(other, familyOfEvent(event)) : [other]))
       : known,
   };

@@ -5,7 +5,7 @@ import type { Link } from './link.ts';
  * long as they are the very same, so that an event costs what the links around the changed one cost, not what all of them do.
  */
 
-/** Some of the links, in their order. The very same array again where it holds the very same links. */
+/** Some of the links. The very same array again where it holds the very same links. */
 export type Bucket = readonly Link[];
 
 /** So many links are in one bucket; more are dealt out to so many. */
@@ -14,40 +14,52 @@ const count = 128;
 
 /** All links, each in one bucket. Lists of links are never changed, only replaced. */
 export function bucketsOf(links: readonly Link[]): readonly Bucket[] {
-  const [first] = links;
-  if (first === undefined || links.length <= few) return [links];
+  if (links.length <= few) return [links];
   let buckets = known.get(links);
   if (buckets === undefined) {
-    buckets = deal(links, latest.get(first) ?? []);
+    buckets = deal(links);
     known.set(links, buckets);
-    latest.set(first, buckets);
   }
   return buckets;
 }
 
 const known = new WeakMap<readonly Link[], readonly Bucket[]>();
-/** By the first link of the list: the list before nearly always began with it too. */
-const latest = new WeakMap<Link, readonly Bucket[]>();
 
 /** The number of the bucket, of so many, that a link is in. */
 export function placeOf({ order }: Pick<Link, 'order'>, buckets: number): number {
   return (order >>> 0) % buckets;
 }
 
-/** Every bucket of before that holds just what it would hold now, and others. */
-function deal(links: readonly Link[], before: readonly Bucket[]): readonly Bucket[] {
-  const met = new Array<number>(count).fill(0);
-  const changed = new Set<number>();
-  for (const link of links) {
-    const place = placeOf(link, count);
-    if (before[place]?.[met[place] ?? 0] !== link) changed.add(place);
-    met[place] = (met[place] ?? 0) + 1;
+function deal(links: readonly Link[]): readonly Bucket[] {
+  const buckets = Array.from({ length: count }, (): Link[] => []);
+  for (const link of links) buckets[placeOf(link, count)]?.push(link);
+  return buckets;
+}
+
+/**
+ * The links without some of them, and others behind them. Those that stay are not even looked into: to fetch thousands from
+ * memory is what takes the time.
+ */
+export function linksAfter(
+  links: readonly Link[],
+  { gone, come }: { gone: readonly Link[]; come: readonly Link[] },
+): Link[] {
+  const after = [...links];
+  for (const link of gone) {
+    const at = after.indexOf(link);
+    if (at >= 0) after.splice(at, 1);
   }
-  const anew = new Map<number, Link[]>();
-  for (let place = 0; place < count; place++)
-    if (changed.has(place) || before[place]?.length !== met[place]) anew.set(place, []);
-  if (anew.size > 0) for (const link of links) anew.get(placeOf(link, count))?.push(link);
-  return met.map((_, place) => anew.get(place) ?? before[place] ?? []);
+  after.push(...come);
+  if (links.length <= few || after.length <= few) return after;
+  const buckets = [...bucketsOf(links)];
+  const change = (link: Link, changed: (bucket: Bucket) => Bucket) => {
+    const place = placeOf(link, count);
+    buckets[place] = changed(buckets[place] ?? []);
+  };
+  for (const link of gone) change(link, bucket => bucket.filter(other => other !== link));
+  for (const link of come) change(link, bucket => [...bucket, link]);
+  known.set(after, buckets);
+  return after;
 }
 
 /** Finds something out for every bucket, and for none twice. */
@@ -72,8 +84,17 @@ export function linksNotIn(links: readonly Link[], others: readonly Link[]): Lin
     const there = new Set(others);
     return links.filter(link => !there.has(link));
   }
-  return buckets.flatMap((bucket, i) => {
-    const other = otherBuckets[i] ?? [];
-    return bucket === other ? [] : bucket.filter(link => !other.includes(link));
-  });
+  return buckets.flatMap((bucket, i) => linksOfBucketNotIn(bucket, otherBuckets[i] ?? []));
 }
+
+function linksOfBucketNotIn(bucket: Bucket, other: Bucket): Link[] {
+  if (bucket === other) return [];
+  const compared = lastCompared.get(bucket);
+  if (compared?.other === other) return compared.result;
+  const result = bucket.filter(link => !other.includes(link));
+  lastCompared.set(bucket, { other, result });
+  return result;
+}
+
+/** What is on disk, nearly always the same. */
+const lastCompared = new WeakMap<Bucket, { other: Bucket; result: Link[] }>();

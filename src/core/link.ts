@@ -1,6 +1,6 @@
-import { type Bucket, bucketsOf } from './bucket.ts';
+import { type Bucket, bucketsOf, byBucket, linksAfter } from './bucket.ts';
 import type { LinkEvent } from './event.ts';
-import type { Interface } from './observed.ts';
+import { type Interface, interfaceNamed } from './observed.ts';
 import type { Family } from './prefix.ts';
 import type { Profile, Traits } from './profile.ts';
 
@@ -61,7 +61,7 @@ export function applyEvent(
   interfaces: readonly Interface[],
 ): Applied {
   const family = familyOfEvent(event);
-  const face = interfaces.find(({ name }) => name === event.interface);
+  const face = interfaceNamed(interfaces, event.interface);
   return event.name.endsWith('-up')
     ? applyUp(links, { event, arrival, family, face })
     : applyDown(links, { event, arrival, family, face });
@@ -78,16 +78,18 @@ interface Happening extends Arrival {
 }
 
 function applyUp(links: readonly Link[], { event, arrival, family, face }: Happening): Applied {
-  const unchanged = (because: string) => ({ links: [...links], outcome: 'stale' as const, because });
+  const unchanged = (because: string) => ({
+    links: linksAfter(links, { gone: [], come: [] }),
+    outcome: 'stale' as const,
+    because,
+  });
   // pppd runs ip-up even if the link went away while ip-pre-up was running.
   if (face === undefined) return unchanged(`there is no interface ${event.interface}`);
   if (event.ifindex !== undefined && event.ifindex !== face.ifindex) {
     return unchanged(`${event.interface} is another interface by now`);
   }
-  const known = links.find(link => link.ifindex === face.ifindex && link.lost !== true);
-  const others = links.filter(
-    link => link !== known && (link.lost === true || link.interface !== event.interface),
-  );
+  const known = rollsOf(links).flatMap(({ byIndex }) => byIndex.get(face.ifindex) ?? [])[0];
+  const gone = [...(known === undefined ? [] : [known]), ...linksOn(links, event.interface)];
   const ends: Ends = { local: event.local, remote: event.remote };
   const link: Link = {
     interface: event.interface,
@@ -108,23 +110,56 @@ function applyUp(links: readonly Link[], { event, arrival, family, face }: Happe
     unresolved: known?.unresolved,
   };
   const outcome = known !== undefined && known.released !== true && sameText(known, link) ? 'repeated' : 'up';
-  return { links: [...others, link], outcome, link };
+  return { links: linksAfter(links, { gone: [...new Set(gone)], come: [link] }), outcome, link };
 }
 
 function applyDown(links: readonly Link[], { event, family, face }: Happening): Applied {
-  const unchanged = (because: string) => ({ links: [...links], outcome: 'stale' as const, because });
-  const link = links.find(candidate => candidate.interface === event.interface && candidate.lost !== true);
+  const unchanged = (because: string) => ({
+    links: linksAfter(links, { gone: [], come: [] }),
+    outcome: 'stale' as const,
+    because,
+  });
+  const [link] = linksOn(links, event.interface);
   if (link === undefined) return unchanged(`${event.interface} was not up`);
   if (event.pid !== undefined && link.pid !== undefined && event.pid !== link.pid) {
     return unchanged(`${event.interface} belongs to another pppd by now`);
   }
-  const others = links.filter(candidate => candidate !== link);
   const rest: Link = { ...link, [family]: undefined };
   const stillUp = face?.ifindex === link.ifindex && face.up && (rest.inet ?? rest.inet6) !== undefined;
   const left = stillUp
     ? [rest, ...withoutFamily(link, otherFamily[family]).flatMap(afterEnd)]
     : afterEnd(link);
-  return { links: mergeLost([...others, ...left]), outcome: 'down', link };
+  const after = linksAfter(links, { gone: [link], come: left });
+  const isAnyLost = hasLost(links) || left.some(({ lost }) => lost === true);
+  return { links: isAnyLost ? mergeLost(after) : after, outcome: 'down', link };
+}
+
+interface Roll {
+  /** Those that are not lost. */
+  byIndex: ReadonlyMap<number, Link>;
+  byInterface: ReadonlyMap<string, readonly Link[]>;
+  hasLost: boolean;
+}
+
+const rollsOf = byBucket((links): Roll => {
+  const present = links.filter(link => link.lost !== true);
+  const byInterface = new Map<string, Link[]>();
+  for (const link of present)
+    byInterface.set(link.interface, [...(byInterface.get(link.interface) ?? []), link]);
+  return {
+    byIndex: new Map(present.map(link => [link.ifindex, link])),
+    byInterface,
+    hasLost: present.length < links.length,
+  };
+});
+
+/** Those of an interface's name that are not lost. */
+function linksOn(links: readonly Link[], name: string): Link[] {
+  return rollsOf(links).flatMap(({ byInterface }) => byInterface.get(name) ?? []);
+}
+
+export function hasLost(links: readonly Link[]): boolean {
+  return rollsOf(links).some(roll => roll.hasLost);
 }
 
 /** What is left of a link that ended: nothing, or the order to stay dark until it returns. */
@@ -186,8 +221,7 @@ export function withoutFamily(link: Link, family: Family): Link[] {
 }
 
 /** pppd tells the end of each family by itself: what it says of one link makes one loss. */
-function mergeLost(links: Link[]): Link[] {
-  if (!links.some(link => link.lost === true)) return links;
+function mergeLost(links: readonly Link[]): Link[] {
   const lost = new Map<number, Link>();
   for (const link of links.filter(candidate => candidate.lost === true)) {
     const earlier = lost.get(link.order);

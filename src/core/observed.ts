@@ -62,13 +62,17 @@ const foreignOf = new WeakMap<readonly Route[], readonly Route[]>();
 
 /** Can packets leave through this device, as far as the kernel is concerned? */
 export function isUp({ interfaces }: Observed, dev: string): boolean {
-  let up = upByName.get(interfaces);
-  if (up === undefined) {
-    up = new Set(interfaces.flatMap(face => (face.up ? face.name : [])));
-    upByName.set(interfaces, up);
+  return interfaceNamed(interfaces, dev)?.up === true;
+}
+
+export function interfaceNamed(interfaces: readonly Interface[], name: string): Interface | undefined {
+  let named = byName.get(interfaces);
+  if (named === undefined) {
+    named = new Map(interfaces.map(face => [face.name, face]));
+    byName.set(interfaces, named);
   }
-  return up.has(dev);
+  return named.get(name);
 }
 
 /** An observation is never changed. */
-const upByName = new WeakMap<readonly Interface[], ReadonlySet<string>>();
+const byName = new WeakMap<readonly Interface[], ReadonlyMap<string, Interface>>();

@@ -78,5 +78,7 @@ export function isSameState(a: State, b: State): boolean {
 }
 
 function areSame(a: readonly object[], b: readonly object[]): boolean {
-  return a.length === b.length && a.every((one, i) => one === b[i] || isDeepStrictEqual(one, b[i]));
+  return (
+    a === b || (a.length === b.length && a.every((one, i) => one === b[i] || isDeepStrictEqual(one, b[i])))
+  );
 }
