@@ -41,6 +41,7 @@ interface Share {
   /** In no order. */
   active: readonly ActiveLink[];
   asking: readonly ActiveLink[];
+  first: ActiveLink | undefined;
   devices: Devices;
 }
 
@@ -63,7 +64,7 @@ function findDemand(links: readonly Link[], observed: Observed): Demand {
   const active = shares.flatMap(({ asking }) => asking).sort(byRank);
   const demand: Demand = {
     active,
-    first: shares.flatMap(share => firstOf(share.active) ?? []).sort(byRank)[0],
+    first: firstOf(shares.flatMap(({ first }) => first ?? [])),
     managedDevices: { has: dev => shares.some(({ devices }) => devices.has(dev)) },
     routes: active.flatMap(routesBeside),
     rules: [],
@@ -131,7 +132,7 @@ function findShare(links: Bucket, ups: readonly boolean[]): Share {
     if (link.released !== true && (!dark || profile['on-loss'] === 'block'))
       active.push({ link, profile, dark });
   });
-  return { links, ups, active, asking: active.filter(asksForAnything), devices };
+  return { links, ups, active, asking: active.filter(asksForAnything), first: firstOf(active), devices };
 }
 
 function asksForAnything({ link, profile }: ActiveLink): boolean {
