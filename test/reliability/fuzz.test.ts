@@ -12,7 +12,7 @@ import { whyNotMeant } from './ip-words.ts';
 import { mutate } from './mutation.ts';
 import { type Draw, drawing } from './random.ts';
 
-const seconds = countOf({ short: 2, whole: 60 });
+const seconds = countOf({ short: 5, whole: 60 });
 /** How long one input may take, in milliseconds. */
 const deadline = 5000;
 
