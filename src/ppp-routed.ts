@@ -82,7 +82,12 @@ const hookSocket = createHookSocket({
   patience: 1000,
   answerWithin: 3000,
   most: 1024,
-  onEvent: event => queue.add(event),
+  onEvent: async event => {
+    const reply = await queue.add(event);
+    // Who has the answer may look into the journal next.
+    journal.flush();
+    return reply;
+  },
   onRefused: error =>
     journal.warn(
       { MESSAGE_ID: messageIds.eventRefused },
@@ -91,6 +96,12 @@ const hookSocket = createHookSocket({
 });
 
 const controlSocket = createControlSocket(async (request: Request): Promise<unknown> => {
+  const answer = await answerTo(request);
+  journal.flush();
+  return answer;
+});
+
+async function answerTo(request: Request): Promise<unknown> {
   switch (request.command) {
     case 'status':
       return daemon.snapshot();
@@ -104,7 +115,7 @@ const controlSocket = createControlSocket(async (request: Request): Promise<unkn
     case 'plan':
       return daemon.rehearse(decodeEvent(Buffer.from(request.event)));
   }
-});
+}
 
 /** Reads the configuration; one that cannot be used leaves the last good one in force. */
 async function readConfiguration() {

@@ -63,12 +63,14 @@ const wholeOf = {
 /** How long the monitor may take to repeat what was just done, in milliseconds; and a new one to begin to listen. */
 const patience = { listening: 300, starting: 600, first: 5 };
 /**
- * A route that is made and taken away at once, in a table that nobody asks; left behind, it is swept as one of ours. Its metric
- * is another each time, so that none is taken for another. Not a device that is set to what it is: the kernel then looks at
- * every route of every device.
+ * Nexthop objects (ip-nexthop(8)) that no route uses, made and taken away at once: the first and the second in turn, so that
+ * one which was left behind is taken away too. A route would be seen in the tables; a device that is set to what it is has the
+ * kernel look at every IPv6 route.
  */
-// Where our protocol has its name in rt_protos.d the monitor prints the name: it is left out of what is looked for.
-const echo = { words: 'blackhole 127.0.0.1 table 17399', mostMetric: 4_000_000_000 };
+const echo = {
+  ids: [4_173_000_000, 4_173_000_001],
+  isIn: /^\[NEXTHOP\](?:Deleted )?id 417300000[01] /,
+} as const;
 /** A monitor that cannot be heard out is tried again after so long, in milliseconds, and then more seldom; not after more than
  * the time in which the daemon tries again what is wrong. */
 const deafness = { first: 1000, longest: 4000 };
@@ -90,8 +92,8 @@ export class Kernel {
   #deafFor = deafness.first;
   /** The lines that came while tables are read, which are to be heard afterwards. */
   #meanwhile: string[] | undefined;
-  #echo: { metric: number; heard(): void } | undefined;
-  #lastMetric = 0;
+  #echo: { line: string; heard(): void } | undefined;
+  #turn = 0;
   readonly #audit = new Audit(() => this.#options.onHint());
   #seen = -1;
 
@@ -217,11 +219,9 @@ export class Kernel {
 
   #hear(line: string): void {
     const { version } = this.#mirror;
-    if (line.includes(echo.words)) {
-      const metric = /^\[ROUTE\]Deleted .* metric (\d+)\b/.exec(line)?.[1];
-      // One that goes may have been left behind by another daemon, and be known.
-      if (metric === undefined) return;
-      if (Number(metric) === this.#echo?.metric) this.#echo.heard();
+    if (echo.isIn.test(line)) {
+      if (this.#echo !== undefined && line.startsWith(this.#echo.line)) this.#echo.heard();
+      return;
     }
     if (this.#meanwhile === undefined) this.#mirror.hear(line);
     else this.#meanwhile.push(line);
@@ -254,16 +254,15 @@ export class Kernel {
     if (!this.#listens || performance.now() < this.#deafUntil) {
       return { answers: commands.length === 0 ? [] : await inet.change(commands), isCaughtUp: false };
     }
-    const metric = (this.#lastMetric % echo.mostMetric) + 1;
-    this.#lastMetric = metric;
-    const route = `${echo.words} proto ${ownProtocol.number} metric ${metric}`;
-    const shout = [`route add ${route}`, `route del ${route}`];
+    this.#turn = 1 - this.#turn;
+    const object = `id ${echo.ids[this.#turn]}`;
+    const shout = [`nexthop add ${object} blackhole proto ${ownProtocol.number}`, `nexthop del ${object}`];
     const heard = new Promise<true>(resolve => {
-      this.#echo = { metric, heard: () => resolve(true) };
+      this.#echo = { line: `[NEXTHOP]Deleted ${object} `, heard: () => resolve(true) };
     });
     const answers = await inet.change([...commands, ...shout]);
-    const refusal = answers.splice(commands.length).find(({ error }) => error !== undefined);
-    if (refusal === undefined) this.#isCaughtUp = await this.#hearOut(heard, shout);
+    const [, deleted] = answers.splice(commands.length);
+    if (deleted?.error === undefined) this.#isCaughtUp = await this.#hearOut(heard, shout);
     return { answers, isCaughtUp: this.#isCaughtUp };
   }
 

@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, pino } from 'pino';
 
 /** pino's levels as priorities of syslog(3). */
 const priorities: Record<string, number> = {
@@ -39,7 +39,7 @@ export function createJournal(environment: NodeJS.ProcessEnv): Journal {
       process.stdout.write(rest.map(entry => lineOf(entry, prefixed)).join(''));
   };
   process.once('exit', tell);
-  // The routes first, and then what there is to say of them.
+  // The routes first, and then what there is to say of them; flush() is for whoever is about to answer.
   const write = (json: string) => {
     if (said.push(json) === 1) setImmediate(tell);
   };
@@ -51,7 +51,7 @@ export function createJournal(environment: NodeJS.ProcessEnv): Journal {
       customLevels: { notice: 35 },
       formatters: { level: label => ({ level: label }) },
     },
-    { write },
+    { write, flush: tell } as DestinationStream,
   );
 }
 

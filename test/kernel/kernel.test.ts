@@ -65,13 +65,10 @@ scenario('a monitor that hangs while a name goes to another interface', async ro
 });
 
 scenario('an echo that a daemon before left behind', async room => {
-  const route = 'blackhole 127.0.0.1 table 17399 proto 173 metric 9';
-  await room.machine.ip(`route add ${route}`);
-  await room.machine.ip('link set n0 down');
-  await room.machine.ip('link set n0 name n9');
-  await room.isRight('it is read with the rest');
-  await room.apply('delete', route);
-  await room.isRight('swept');
+  for (const id of [4173000000, 4173000001]) await room.machine.ip(`nexthop add id ${id} blackhole`);
+  await room.isRight('with it');
+  await room.isRight('it is taken away');
+  room.t.equal(await room.machine.ip('nexthop show'), '');
   await room.isQuickAgain();
 });
 

@@ -42,6 +42,10 @@ export function whyNotMeant(line: string, devices: ReadonlySet<string>): string 
       return whyNoRoute(rest, devices);
     case 'rule':
       return whyNoRule(verb, rest);
+    case 'nexthop': {
+      const isEcho = /^(add id 417300000[01] blackhole proto 173|del id 417300000[01])$/;
+      return isEcho.test([verb, ...rest].join(' ')) ? undefined : 'no echo';
+    }
     case 'neigh': {
       const [kind, address = '', dev, name = '', ...protocol] = rest;
       if (kind !== 'proxy' || dev !== 'dev' || !isAddress(address)) return 'no proxy neighbour';
