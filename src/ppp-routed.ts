@@ -218,6 +218,7 @@ async function main(): Promise<void> {
   await Promise.race([queue.drain(), enough]);
   enoughTime();
   journal.notice({ MESSAGE_ID: messageIds.ready }, `ready: ${daemon.snapshot().status}`);
+  journal.flush();
   notify('READY=1', `STATUS=${daemon.snapshot().status}`);
   keepWatchdogFed(watchdogTime(environment, process.pid), { notify, look: () => daemon.check() });
 }

@@ -89,12 +89,15 @@ export function linksNotIn(links: readonly Link[], others: readonly Link[]): Lin
 
 function linksOfBucketNotIn(bucket: Bucket, other: Bucket): Link[] {
   if (bucket === other) return [];
-  const compared = lastCompared.get(bucket);
-  if (compared?.other === other) return compared.result;
-  const result = bucket.filter(link => !other.includes(link));
-  lastCompared.set(bucket, { other, result });
+  const compared = comparisons.get(bucket) ?? new WeakMap<Bucket, Link[]>();
+  comparisons.set(bucket, compared);
+  let result = compared.get(other);
+  if (result === undefined) {
+    result = bucket.filter(link => !other.includes(link));
+    compared.set(other, result);
+  }
   return result;
 }
 
-/** What is on disk, nearly always the same. */
-const lastCompared = new WeakMap<Bucket, { other: Bucket; result: Link[] }>();
+/** Weak in both: each is compared with an earlier one, and none may hold on to all before it. */
+const comparisons = new WeakMap<Bucket, WeakMap<Bucket, Link[]>>();

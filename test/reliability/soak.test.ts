@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { unitFlags } from '../bench/machine.ts';
 import { childrenOf, cpuOf, memoryOf } from '../bench/process.ts';
 import { type Lab, scenario } from '../netns/lab.ts';
 import { countOf, isWhole, sayFigures } from './figure.ts';
@@ -10,7 +11,10 @@ import { countOf, isWhole, sayFigures } from './figure.ts';
 const flaps = countOf({ short: 1500, whole: 100_000 });
 const links = isWhole ? 5000 : 300;
 
-const collecting = { NODE_OPTIONS: `--import=${join(import.meta.dirname, 'soak-collect.mjs')}` };
+/** As the unit runs it, and it can be told to collect garbage. */
+const collecting = {
+  NODE_OPTIONS: [...unitFlags, `--import=${join(import.meta.dirname, 'soak-collect.mjs')}`].join(' '),
+};
 
 const flapping = ['replace', 'metric', 'half', 'table'].map((mode, unit) => ({ mode, name: `ppp${unit}` }));
 const flapProfiles = flapping
