@@ -32,27 +32,23 @@ await t.test('docs/operations.md', async t => {
 
 /** Without what differs from one run to the next: times, processes and what they used. */
 function shapeOf(text: string): string[] {
-  return (
-    text
-      .split('\n')
-      .map(line =>
-        line
-          .replace(/^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d /, 'TIME ')
-          .replace(/\[\d+\]:/, '[PID]:')
-          .replace(/(since )[^;]*; .* ago$/, '$1TIME')
-          .replace(/(Main PID: |process |[├└]─ ?)\d+/, '$1PID')
-          // systemd does not keep an order among them.
-          .replace(/● ppp-routed(-control)?\.socket$/, '● SOCKET')
-          .replace(/(interface index )\d+/, '$1N')
-          .replace(/\b\d+(\.\d+)?(ms|s|min)\b(?= CPU)/, 'TIME'),
-      )
-      // Each `ip` that is left is a line.
-      .filter((line, i, lines) => !line.includes('Killing process') || line !== lines[i - 1])
-      .filter(
-        line =>
-          !/^ +(CPU|Memory|Tasks): /.test(line) &&
-          // Which of the daemon's processes are ended one by one is a matter of chance.
-          !/Killing process \d+ \(ip\)|Consumed .* CPU/.test(line),
-      )
-  );
+  return text
+    .split('\n')
+    .map(line =>
+      line
+        .replace(/^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d /, 'TIME ')
+        .replace(/\[\d+\]:/, '[PID]:')
+        .replace(/(since )[^;]*; .* ago$/, '$1TIME')
+        .replace(/(Main PID: |process |[├└]─ ?)\d+/, '$1PID')
+        // systemd does not keep an order among them.
+        .replace(/● ppp-routed(-control)?\.socket$/, '● SOCKET')
+        .replace(/(interface index )\d+/, '$1N')
+        .replace(/\b\d+(\.\d+)?(ms|s|min)\b(?= CPU)/, 'TIME'),
+    )
+    .filter(
+      line =>
+        !/^ +(CPU|Memory|Tasks): /.test(line) &&
+        // Which of the daemon's processes are ended one by one is a matter of chance.
+        !/Killing process PID \(ip\)|Consumed .* CPU/.test(line),
+    );
 }
