@@ -96,7 +96,7 @@ export function parseRoute(text: string, family: Family): Route | undefined {
       else if (word === 'weight') hopHere().options.push(`weight ${value}`);
       else if (word === 'table') route.table = value;
       else if (word === 'proto') route.protocol = value;
-      else if (word === 'metric') route.metric = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN;
+      else if (word === 'metric') route.metric = metricOf(value);
       else if (word === 'tos') route.tos = value;
       else if (word === 'src') route.source = value;
       else if (word === 'nhid') route.nexthopId = value;
@@ -113,7 +113,8 @@ export function parseRoute(text: string, family: Family): Route | undefined {
         // How many words belong to it is not known: what follows might be read amiss.
         route.unrestorable = `\`${word}\` cannot be given back to the kernel as it was`;
         const rest = words.join(' ');
-        route.metric = Number(/\bmetric (\d+)/.exec(rest)?.[1] ?? route.metric);
+        const metric = /\bmetric (\S+)/.exec(rest)?.[1];
+        if (metric !== undefined) route.metric = metricOf(metric);
         route.protocol = /\bproto (\S+)/.exec(rest)?.[1] ?? route.protocol;
         const dev = /\bdev (\S+)/.exec(rest)?.[1];
         if (dev !== undefined) hopHere().dev = dev;
@@ -124,6 +125,12 @@ export function parseRoute(text: string, family: Family): Route | undefined {
   if (!isWellFormed(route)) return undefined;
   route.line = formatRoute(route);
   return route;
+}
+
+/** NaN where it is none: RTA_PRIORITY has 32 bits. */
+function metricOf(word: string): number {
+  const metric = /^\d{1,10}$/.test(word) ? Number(word) : Number.NaN;
+  return metric <= 0xffffffff ? metric : Number.NaN;
 }
 
 /** Half a line, or a state file of anybody's: what is no value of its key must not become an argument of `ip`. */

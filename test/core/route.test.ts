@@ -70,6 +70,12 @@ t.test('what is no route is none', async t => {
   ]) {
     t.equal(parseRoute(text, 'inet'), undefined, text);
   }
+  for (const metric of ['4294967296', '9999999999', '4272727272727272727272727278198272', '-1', '1e3', '']) {
+    t.equal(parseRoute(`default dev e0 metric ${metric}`, 'inet'), undefined, `metric ${metric}`);
+    const odd = `default dev e0 unknown 1 metric ${metric}`;
+    if (metric !== '') t.equal(parseRoute(odd, 'inet'), undefined, odd);
+  }
+  t.equal(parseRoute('default dev e0 metric 4294967295', 'inet')?.metric, 4294967295);
 });
 
 t.test('the same route in another spelling is the same route', async t => {
