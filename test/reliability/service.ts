@@ -19,9 +19,10 @@ export class Service {
     const command = ['setpriv', '--pdeathsig', 'KILL', process.execPath, program];
     const supervisor = join(import.meta.dirname, 'service.pl');
     this.#supervisor = lab.start(['perl', supervisor, ...sockets, '--', ...command], environmentOf(lab));
-    this.#supervisor.stdout.on('data', chunk => {
-      this.#text += chunk;
-    });
+    for (const stream of [this.#supervisor.stdout, this.#supervisor.stderr])
+      stream.on('data', chunk => {
+        this.#text += chunk;
+      });
   }
 
   /** What the daemons and the supervisor have said so far, in the order they said it. */
