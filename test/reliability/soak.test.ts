@@ -8,8 +8,10 @@ import { type Lab, scenario } from '../netns/lab.ts';
 import { countOf, isWhole, sayFigures } from './figure.ts';
 
 /** Ups and downs: what `--count` is for. */
-const flaps = countOf({ short: 1500, whole: 100_000 });
+const flaps = countOf({ short: 3000, whole: 100_000 });
 const links = isWhole ? 5000 : 300;
+/** Megabytes. After so few flaps the daemon's code is still being compiled; a few kilobytes an event are seen all the same. */
+const mostGrowth = isWhole ? 5 : 10;
 
 /** As the unit runs it, and it can be told to collect garbage. */
 const collecting = {
@@ -60,7 +62,7 @@ scenario(`${flaps} flaps`, async (lab, t) => {
       t.comment(`${done.reduce((a, b) => a + b)} flaps, ${(await daemon.atRest()).resident.toFixed(1)} MB`);
   }
   const last = await daemon.atRest();
-  t.ok(last.own - first.own < 5, `grown from ${first.own} to ${last.own} MB`);
+  t.ok(last.own - first.own < mostGrowth, `grown from ${first.own} to ${last.own} MB`);
   t.equal(last.descriptors, first.descriptors, 'as many descriptors as before');
   t.equal(last.children, first.children, 'as many processes as before');
   t.ok(last.cpu < 1, `at rest it takes ${last.cpu} % of a processor`);
@@ -128,7 +130,7 @@ scenario(`${links} links`, async (lab, t) => {
   if (warm === undefined || last === undefined) throw new Error('nothing was measured');
   for (const state of ['up', 'down'] as const) {
     const grown = last[state].own - warm[state].own;
-    t.ok(grown < 5, `${state}: grown by ${grown} MB`);
+    t.ok(grown < mostGrowth, `${state}: grown by ${grown} MB`);
     t.equal(last[state].descriptors, warm[state].descriptors, `${state}: as many descriptors as before`);
     t.equal(last[state].children, warm[state].children, `${state}: as many processes as before`);
     t.ok(last[state].cpu < 1, `${state}: at rest it takes ${last[state].cpu} % of a processor`);
