@@ -9,7 +9,7 @@ import { statusThat } from './daemon.ts';
 import { countOf, sayFigures, seed } from './figure.ts';
 import { type Fault, Victim } from './victim.ts';
 
-const most = countOf({ short: 60, whole: 1500 });
+const most = countOf({ short: 60, whole: 100_000 });
 const jobs = 2;
 const figures = { starts: 0, wrong: 0, faults: 0, lost: 0 };
 let slowest = 0;
