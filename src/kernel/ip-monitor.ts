@@ -1,5 +1,4 @@
-import { splitLines } from './ip-batch.ts';
-import { type Subprocess, startSubprocess } from './subprocess.ts';
+import { type Subprocess, splitLines, startSubprocess } from './subprocess.ts';
 
 export interface IpMonitorOptions {
   environment: NodeJS.ProcessEnv;

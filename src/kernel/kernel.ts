@@ -1,13 +1,17 @@
 import type { Observed } from '../core/observed.ts';
 import { commandOf, familyOfStep, type Step } from '../core/plan.ts';
 import type { Family, Prefix } from '../core/prefix.ts';
-import { identityOf, ownProtocol, parseRoute, type Route } from '../core/route.ts';
+import { identityOf, parseRoute, type Route } from '../core/route.ts';
 import { Audit } from './audit.ts';
-import { type Answer, IpBatch, IpError } from './ip-batch.ts';
+import { Echo } from './echo.ts';
+import type { Answer } from './exchange.ts';
+import { IpBatch } from './ip-batch.ts';
 import { IpMonitor } from './ip-monitor.ts';
 import { Mirror, type Reading } from './mirror.ts';
 import { Names } from './names.ts';
-import { parseAddress, parseForwarding, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
+import { parseAddress, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
+import { failureOf, wavesOf } from './steps.ts';
+import { Tables } from './tables.ts';
 
 /*
  * INVARIANTS
@@ -50,31 +54,10 @@ export interface KernelOptions {
 }
 
 const families = ['inet', 'inet6'] as const;
-const routesOf = 'route show table main';
-const ownRoutesOf = `route show table all proto ${ownProtocol.number}`;
-const rulesOf = 'rule show';
-const proxiesOf = 'neigh show proxy';
-const forwardingOf = 'netconf show';
-const wholeOf = {
-  inet: ['link show', 'address show', routesOf, ownRoutesOf, rulesOf, proxiesOf],
-  inet6: ['address show', routesOf, ownRoutesOf, rulesOf, proxiesOf],
-} as const;
-
-/** How long the monitor may take to repeat what was just done, in milliseconds; and a new one to begin to listen. */
-const patience = { listening: 300, starting: 600, first: 5 };
-/**
- * Nexthop objects (ip-nexthop(8)) that no route uses, made and taken away at once: the first and the second in turn, so that
- * one which was left behind is taken away too. A route would be seen in the tables; a device that is set to what it is has the
- * kernel look at every IPv6 route.
- */
-const echo = {
-  ids: [4_173_000_000, 4_173_000_001],
-  isIn: /^\[NEXTHOP\](?:Deleted )?id 417300000[01] /,
-} as const;
-/** A monitor that cannot be heard out is tried again after so long, in milliseconds, and then more seldom; not after more than
- * the time in which the daemon tries again what is wrong. */
-const deafness = { first: 1000, longest: 4000 };
+/** How often the whole is read while something is in doubt. */
 const readAttempts = 4;
+/** Names of interfaces that may be remembered before the processes are started anew. */
+const mostNames = 50_000;
 
 /** The kernel's routes, through two long-lived `ip -batch`, one a family, and one `ip monitor`. */
 export class Kernel {
@@ -83,17 +66,12 @@ export class Kernel {
   readonly #monitor: IpMonitor;
   readonly #names = new Names();
   readonly #mirror = new Mirror(face => this.#hearName(face));
+  readonly #tables: Tables;
+  readonly #echo: Echo;
   /** Has anybody asked to be told of changes? */
   #listens = false;
-  /** The monitor has been heard since it was started: what comes after is the whole. */
-  #isListening = false;
-  #isCaughtUp = false;
-  #deafUntil = 0;
-  #deafFor = deafness.first;
   /** The lines that came while tables are read, which are to be heard afterwards. */
   #meanwhile: string[] | undefined;
-  #echo: { line: string; heard(): void } | undefined;
-  #turn = 0;
   readonly #audit = new Audit(() => this.#options.onHint());
   #seen = -1;
 
@@ -108,12 +86,18 @@ export class Kernel {
       inet: new IpBatch({ family: 'inet', environment, deadline, onHung }),
       inet6: new IpBatch({ family: 'inet6', environment, deadline, onHung }),
     };
+    this.#tables = new Tables(this.#batches);
+    this.#echo = new Echo({
+      change: commands => this.#batches.inet.change(commands),
+      onDeaf: () => this.#monitor.restart(),
+      onTrouble,
+    });
     this.#monitor = new IpMonitor({
       environment,
       restartAfter: 1000,
       onLine: line => this.#hear(line),
       onStart: () => {
-        this.#isListening = false;
+        this.#echo.begin();
         this.#mirror.suspect('another monitor listens');
       },
       onTrouble: message => {
@@ -140,14 +124,15 @@ export class Kernel {
    * @throws IpError where ip cannot be asked.
    */
   async observe({ forwarding, destinations, news }: Questions): Promise<Observed> {
-    if (news === 'all') await this.#change([]);
-    if (news === 'heard') await this.#look('inet', [proxiesOf]);
-    if (!this.#isCaughtUp || this.#mirror.doubt !== undefined) await this.#readUntilSure();
+    if (news === 'all') await this.#echo.behind([]);
+    if (news === 'heard') await this.#tables.touch();
+    if (!this.#echo.isCaughtUp || this.#mirror.doubt !== undefined) await this.#readUntilSure();
     if (this.#mirror.rulesAreOld) await this.#readRules();
     if (this.#audit.isDue) await this.#compare();
-    const forwards = forwarding ? await this.#readForwarding() : undefined;
+    const read = forwarding ? await this.#tables.forwarding() : undefined;
+    if (read !== undefined) this.#mirror.takeProxyNeighbours(read.proxyNeighbours);
     this.#seen = this.#mirror.version;
-    return { ...this.#mirror.observed(destinations), ...(forwards && { forwarding: forwards }) };
+    return { ...this.#mirror.observed(destinations), ...(read && { forwarding: read.forwarding }) };
   }
 
   /**
@@ -155,8 +140,8 @@ export class Kernel {
    * @throws IpError where ip cannot be asked.
    */
   async survey({ forwarding }: { forwarding: boolean }): Promise<Observed> {
-    const { links, addresses, routes, rules, proxyNeighbours } = await this.#read();
-    const forwards = forwarding ? await this.#readForwarding() : undefined;
+    const { links, addresses, routes, rules, proxyNeighbours } = await this.#tables.read();
+    const read = forwarding ? await this.#tables.forwarding() : undefined;
     const both = <T>(lines: Reading['routes'], read: (line: string, family: Family) => T | undefined) =>
       families.flatMap(family => lines[family].flatMap(line => read(line, family) ?? []));
     return {
@@ -165,7 +150,7 @@ export class Kernel {
       routes: distinct(both(routes, parseRoute)),
       rules: both(rules, parseRule),
       proxyNeighbours: both(proxyNeighbours, parseProxyNeighbour),
-      ...(forwards && { forwarding: forwards }),
+      ...(read && { forwarding: read.forwarding }),
     };
   }
 
@@ -201,11 +186,12 @@ export class Kernel {
       const inet = due.filter(step => familyOfStep(step) === 'inet');
       const inet6 = due.filter(step => familyOfStep(step) === 'inet6');
       if (inet6.length > 0) take(inet6, await this.#batches.inet6.change(inet6.map(commandOf)));
-      if (wave === waves.at(-1)) take(inet, (await this.#change(inet.map(commandOf))).answers);
+      if (wave === waves.at(-1)) take(inet, await this.#echo.behind(inet.map(commandOf)));
       else if (inet.length > 0) take(inet, await this.#batches.inet.change(inet.map(commandOf)));
     }
     // The monitor does not tell of proxy neighbours.
-    if (steps.some(({ kind }) => kind.endsWith('-proxy'))) await this.#readProxyNeighbours();
+    if (steps.some(({ kind }) => kind.endsWith('-proxy')))
+      this.#mirror.takeProxyNeighbours(await this.#tables.proxyNeighbours());
     this.#mirror.expect([]);
     this.#audit.noteActivity();
     return [...results.values()];
@@ -219,10 +205,7 @@ export class Kernel {
 
   #hear(line: string): void {
     const { version } = this.#mirror;
-    if (echo.isIn.test(line)) {
-      if (this.#echo !== undefined && line.startsWith(this.#echo.line)) this.#echo.heard();
-      return;
-    }
+    if (this.#echo.takes(line)) return;
     if (this.#meanwhile === undefined) this.#mirror.hear(line);
     else this.#meanwhile.push(line);
     if (this.#mirror.version === version) return;
@@ -244,72 +227,22 @@ export class Kernel {
     if (this.#listens) this.#monitor.restart();
   }
 
-  /**
-   * Changes the IPv4 side, and waits until the monitor has said all that the kernel has done until then: the last thing is
-   * an echo of what we did ourselves.
-   */
-  async #change(commands: readonly string[]): Promise<{ answers: Answer[]; isCaughtUp: boolean }> {
-    const { inet } = this.#batches;
-    this.#isCaughtUp = false;
-    if (!this.#listens || performance.now() < this.#deafUntil) {
-      return { answers: commands.length === 0 ? [] : await inet.change(commands), isCaughtUp: false };
-    }
-    this.#turn = 1 - this.#turn;
-    const object = `id ${echo.ids[this.#turn]}`;
-    const shout = [`nexthop add ${object} blackhole proto ${ownProtocol.number}`, `nexthop del ${object}`];
-    const heard = new Promise<true>(resolve => {
-      this.#echo = { line: `[NEXTHOP]Deleted ${object} `, heard: () => resolve(true) };
-    });
-    const answers = await inet.change([...commands, ...shout]);
-    const [, deleted] = answers.splice(commands.length);
-    if (deleted?.error === undefined) this.#isCaughtUp = await this.#hearOut(heard, shout);
-    return { answers, isCaughtUp: this.#isCaughtUp };
-  }
-
-  async #hearOut(heard: Promise<true>, shout: readonly string[]): Promise<boolean> {
-    let isHeard = await isDoneWithin(heard, this.#isListening ? patience.listening : patience.first);
-    if (!this.#isListening) {
-      // It says nothing of what was done before it listened.
-      const begun = performance.now();
-      for (
-        let wait = patience.first;
-        !isHeard && performance.now() - begun < patience.starting;
-        wait *= 1.5
-      ) {
-        await this.#batches.inet.change(shout);
-        isHeard = await isDoneWithin(heard, wait);
-      }
-    }
-    this.#echo = undefined;
-    if (isHeard) {
-      this.#isListening = true;
-      this.#deafFor = deafness.first;
-      this.#options.onTrouble(undefined);
-    } else {
-      this.#options.onTrouble('ip monitor does not tell what was changed: whole tables are read instead');
-      this.#deafUntil = performance.now() + this.#deafFor;
-      this.#deafFor = Math.min(deafness.longest, this.#deafFor * 2);
-      this.#monitor.restart();
-    }
-    return isHeard;
-  }
-
   /** Reads the whole of the tables until nothing is in doubt. Where the monitor cannot be heard out, once. */
   async #readUntilSure(): Promise<void> {
     for (let attempt = 1; attempt <= readAttempts; attempt++) {
-      const wasListening = this.#isListening;
+      const wasListening = this.#echo.isListening;
       this.#meanwhile = [];
       try {
-        this.#mirror.take(await this.#read());
+        this.#mirror.take(await this.#tables.read());
         const isSound = this.#mirror.doubt === undefined;
-        const { isCaughtUp } = await this.#change([]);
-        if (!isCaughtUp && isSound) return;
+        await this.#echo.behind([]);
+        if (!this.#echo.isCaughtUp && isSound) return;
       } finally {
         const lines = this.#meanwhile;
         this.#meanwhile = undefined;
         for (const line of lines) this.#mirror.hear(line);
       }
-      if (wasListening && this.#isListening && this.#mirror.doubt === undefined) return;
+      if (wasListening && this.#echo.isListening && this.#mirror.doubt === undefined) return;
     }
   }
 
@@ -317,10 +250,10 @@ export class Kernel {
   async #compare(): Promise<void> {
     const { version } = this.#mirror;
     const begun = performance.now();
-    const reading = await this.#read();
-    await this.#change([]);
+    const reading = await this.#tables.read();
+    await this.#echo.behind([]);
     const took = performance.now() - begun;
-    const isQuiet = this.#isCaughtUp && this.#mirror.version === version;
+    const isQuiet = this.#echo.isCaughtUp && this.#mirror.version === version;
     const difference = isQuiet ? this.#mirror.differenceFrom(reading) : undefined;
     this.#audit.done({ took, isSame: difference === undefined });
     if (difference === undefined) return;
@@ -330,102 +263,13 @@ export class Kernel {
     );
   }
 
-  async #read(): Promise<Reading> {
-    const [inet, inet6] = await Promise.all([
-      this.#look('inet', wholeOf.inet),
-      this.#look('inet6', wholeOf.inet6),
-    ]);
-    const both = (command: string) => ({ inet: inet(command), inet6: inet6(command) });
-    // ip leaves out what it was asked to filter by.
-    const owned = (line: string) => `${line} proto ${ownProtocol.number}`;
-    return {
-      links: inet('link show'),
-      addresses: [...inet('address show'), ...inet6('address show')],
-      routes: {
-        inet: [...inet(routesOf), ...inet(ownRoutesOf).map(owned)],
-        inet6: [...inet6(routesOf), ...inet6(ownRoutesOf).map(owned)],
-      },
-      rules: both(rulesOf),
-      proxyNeighbours: both(proxiesOf),
-    };
-  }
-
   async #readRules(): Promise<void> {
     this.#mirror.rulesAreOld = false;
-    for (const family of families)
-      this.#mirror.takeRules(family, (await this.#look(family, [rulesOf]))(rulesOf));
-  }
-
-  async #readProxyNeighbours(): Promise<void> {
-    const [inet, inet6] = await Promise.all(families.map(family => this.#look(family, [proxiesOf])));
-    this.#mirror.takeProxyNeighbours({ inet: inet?.(proxiesOf) ?? [], inet6: inet6?.(proxiesOf) ?? [] });
-  }
-
-  async #readForwarding(): Promise<Set<string>> {
-    const look = await this.#look('inet', [forwardingOf, proxiesOf]);
-    const inet6 = await this.#look('inet6', [proxiesOf]);
-    this.#mirror.takeProxyNeighbours({ inet: look(proxiesOf), inet6: inet6(proxiesOf) });
-    return new Set(look(forwardingOf).flatMap(line => parseForwarding(line) ?? []));
-  }
-
-  /** Asks anew where the table changed under the dump: half a table must not be taken for the whole. */
-  async #look(family: Family, commands: readonly string[]): Promise<Look> {
-    for (let attempt = 1; ; attempt++) {
-      const answers = await this.#batches[family].ask(commands);
-      const failed = answers.find(({ error }) => error !== undefined && !isNoSuchFamily(error));
-      if (failed === undefined) return command => answers[commands.indexOf(command)]?.lines ?? [];
-      if (attempt === readAttempts) throw new IpError(`the kernel's routes cannot be read: ${failed.error}`);
-    }
+    for (const family of families) this.#mirror.takeRules(family, await this.#tables.rules(family));
   }
 }
-
-/** Names of interfaces that may be remembered before the processes are started anew. */
-const mostNames = 50_000;
-
-/**
- * Steps that may be handed to the kernel together, in their order. A step is in a later wave than those that it needs, and
- * never before a step of an earlier stage.
- */
-function wavesOf(steps: readonly Step[]): Step[][] {
-  const waves: Step[][] = [];
-  const stages = [...new Set(steps.map(({ stage }) => stage))].sort((a, b) => a - b);
-  for (const stage of stages) {
-    const ofStage = steps.filter(step => step.stage === stage);
-    const last = new Set(waves.at(-1));
-    if (waves.length === 0 || ofStage.some(({ needs }) => needs.some(needed => last.has(needed))))
-      waves.push(ofStage);
-    else waves.at(-1)?.push(...ofStage);
-  }
-  return waves;
-}
-
-function isDoneWithin(done: Promise<true>, milliseconds: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>(resolve => {
-    timer = setTimeout(resolve, milliseconds, false);
-  });
-  return Promise.race([done, late]).finally(() => clearTimeout(timer));
-}
-
-/** A kernel without IPv6 has no IPv6 routes. */
-function isNoSuchFamily(error: string): boolean {
-  return /not supported|Address family|table does not exist/i.test(error);
-}
-
-type Look = (command: string) => string[];
 
 /** Own routes of the main table are in both answers. */
 function distinct(routes: Route[]): Route[] {
   return [...new Map(routes.map(route => [identityOf(route), route])).values()];
-}
-
-/** What is there already need not be added, what is gone need not be deleted; the next look tells. */
-function failureOf(step: Step, answer: Answer | undefined): string | undefined {
-  if (answer === undefined) return 'ip gave no answer';
-  const { error } = answer;
-  if (error === undefined) return undefined;
-  if (step.kind.startsWith('add-') && error.includes('File exists')) return undefined;
-  if (step.kind.startsWith('delete-') && /No such (process|file or directory)|Cannot find device/.test(error))
-    return undefined;
-  return error.replace(/^(RTNETLINK answers|Error): /, '');
 }

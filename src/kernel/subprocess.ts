@@ -39,3 +39,15 @@ export function startSubprocess(argv: readonly string[], environment: NodeJS.Pro
   void ended.then(() => process.off('exit', killAtExit));
   return { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, ended, kill };
 }
+
+/** Calls back for every line of a stream. */
+export function splitLines(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {
+  let rest = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (chunk: string) => {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) onLine(line);
+  });
+  stream.on('error', () => undefined);
+}

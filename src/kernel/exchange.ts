@@ -1,0 +1,105 @@
+/** What `ip` said to one command. */
+export interface Answer {
+  lines: string[];
+  /** The kernel's or ip's complaint; undefined on success. */
+  error?: string;
+}
+
+/** How an `ip` came to its end; `missing`: it never ran. */
+export interface Ending {
+  missing: boolean;
+  message: string;
+}
+
+/** What prints something is followed by a mark on standard output too. */
+export type Kind = 'question' | 'change';
+
+interface Mark {
+  /** On standard output: the loopback interface is there in every network namespace. */
+  command: string;
+  printed: RegExp;
+  /** On standard error: an object that ip does not know fails without asking the kernel and without ending the batch. */
+  errorCommand: string;
+  errorPrinted: string;
+}
+
+const mark: Mark = {
+  command: 'link show dev lo',
+  printed: /^1: lo: </,
+  errorCommand: 'answered',
+  errorPrinted: 'Object "answered" is unknown, try "ip help".',
+};
+
+/** The answers to the commands of one request, as far as they have come. */
+export class Exchange {
+  readonly answers: Answer[] = [];
+  /** Complaints of the command that is being answered. */
+  complaint = '';
+  ending: Ending | undefined;
+  onEnd: () => void = () => undefined;
+  readonly #commands: readonly string[];
+  readonly #kind: Kind;
+  readonly #whenComplete: () => void;
+  #outputs: string[][] = [[]];
+  #errors: string[] = [];
+
+  constructor(request: { commands: readonly string[]; kind: Kind; whenComplete: () => void }) {
+    this.#commands = request.commands;
+    this.#kind = request.kind;
+    this.#whenComplete = request.whenComplete;
+  }
+
+  /** What is written to `ip` for them. */
+  get text(): string {
+    const marks = `${this.#kind === 'question' ? `${mark.command}\n` : ''}${mark.errorCommand}\n`;
+    return this.#commands.map(command => `${reminderFor(command)}${command}\n${marks}`).join('');
+  }
+
+  takeOutput(line: string): void {
+    const output = this.#outputs.at(-1) ?? [];
+    if (mark.printed.test(line)) {
+      // A list of links has the loopback interface once itself.
+      const listsLinks = this.#commands[this.#outputs.length - 1] === 'link show';
+      if (!listsLinks || output.some(earlier => mark.printed.test(earlier))) {
+        this.#outputs.push([]);
+        this.#settle();
+        return;
+      }
+    }
+    output.push(line);
+  }
+
+  takeError(line: string): void {
+    if (line === mark.errorPrinted) {
+      this.#errors.push(this.complaint);
+      this.complaint = '';
+      this.#settle();
+    } else if (!/^Command failed -:\d+$/.test(line)) {
+      this.complaint = this.complaint === '' ? line : `${this.complaint}; ${line}`;
+    }
+  }
+
+  #settle(): void {
+    const printed = this.#kind === 'question' ? this.#outputs.length - 1 : this.#errors.length;
+    const complete = Math.min(printed, this.#errors.length);
+    while (this.answers.length < complete) {
+      const lines = this.#outputs[this.answers.length] ?? [];
+      const error = this.#errors[this.answers.length] ?? '';
+      this.answers.push(error === '' ? { lines } : { lines, error });
+    }
+    if (this.answers.length === this.#commands.length) this.#whenComplete();
+  }
+}
+
+/**
+ * iproute2 remembers the last name of a protocol together with the last number it read, whether they belong together or
+ * not: after `proto dhcp` and `proto 173` the next `proto dhcp` is 173. Asked for another name it looks again; this
+ * question prints nothing. It is about rules, because an `ip` that was started just now reads all interfaces before it says
+ * anything of neighbours, and there may be thousands.
+ */
+function reminderFor(command: string): string {
+  const name = / proto ([A-Za-z]\S*)/.exec(command)?.[1];
+  return name === undefined
+    ? ''
+    : `rule show priority 17399 table 17399 protocol ${name === 'kernel' ? 'boot' : 'kernel'}\n`;
+}

@@ -1,0 +1,93 @@
+import type { Family } from '../core/prefix.ts';
+import { ownProtocol } from '../core/route.ts';
+import { type IpBatch, IpError } from './ip-batch.ts';
+import type { Reading } from './mirror.ts';
+import { parseForwarding } from './parse.ts';
+
+const routesOf = 'route show table main';
+const ownRoutesOf = `route show table all proto ${ownProtocol.number}`;
+const rulesOf = 'rule show';
+const proxiesOf = 'neigh show proxy';
+const forwardingOf = 'netconf show';
+const wholeOf = {
+  inet: ['link show', 'address show', routesOf, ownRoutesOf, rulesOf, proxiesOf],
+  inet6: ['address show', routesOf, ownRoutesOf, rulesOf, proxiesOf],
+} as const;
+/** How often a table is asked for that changes while it is printed. */
+const attempts = 4;
+
+type Look = (command: string) => string[];
+
+/** The kernel's tables as `ip` prints them. Every question throws an IpError where ip cannot be asked. */
+export class Tables {
+  readonly #batches: Record<Family, IpBatch>;
+
+  constructor(batches: Record<Family, IpBatch>) {
+    this.#batches = batches;
+  }
+
+  /** The whole of them, as far as they can matter. */
+  async read(): Promise<Reading> {
+    const [inet, inet6] = await Promise.all([
+      this.#look('inet', wholeOf.inet),
+      this.#look('inet6', wholeOf.inet6),
+    ]);
+    const both = (command: string) => ({ inet: inet(command), inet6: inet6(command) });
+    // ip leaves out what it was asked to filter by.
+    const owned = (line: string) => `${line} proto ${ownProtocol.number}`;
+    return {
+      links: inet('link show'),
+      addresses: [...inet('address show'), ...inet6('address show')],
+      routes: {
+        inet: [...inet(routesOf), ...inet(ownRoutesOf).map(owned)],
+        inet6: [...inet6(routesOf), ...inet6(ownRoutesOf).map(owned)],
+      },
+      rules: both(rulesOf),
+      proxyNeighbours: both(proxiesOf),
+    };
+  }
+
+  /** The least that can be asked, to know that `ip` answers. */
+  async touch(): Promise<void> {
+    await this.#look('inet', [proxiesOf]);
+  }
+
+  async rules(family: Family): Promise<string[]> {
+    return (await this.#look(family, [rulesOf]))(rulesOf);
+  }
+
+  async proxyNeighbours(): Promise<Reading['proxyNeighbours']> {
+    const [inet, inet6] = await Promise.all([
+      this.#look('inet', [proxiesOf]),
+      this.#look('inet6', [proxiesOf]),
+    ]);
+    return { inet: inet(proxiesOf), inet6: inet6(proxiesOf) };
+  }
+
+  /** The interfaces that forward (ip-netconf(8)), and the proxy neighbours: these answer only where it does. */
+  async forwarding(): Promise<{ forwarding: Set<string>; proxyNeighbours: Reading['proxyNeighbours'] }> {
+    const [inet, inet6] = await Promise.all([
+      this.#look('inet', [forwardingOf, proxiesOf]),
+      this.#look('inet6', [proxiesOf]),
+    ]);
+    return {
+      forwarding: new Set(inet(forwardingOf).flatMap(line => parseForwarding(line) ?? [])),
+      proxyNeighbours: { inet: inet(proxiesOf), inet6: inet6(proxiesOf) },
+    };
+  }
+
+  /** Asks anew where the table changed under the dump: half a table must not be taken for the whole. */
+  async #look(family: Family, commands: readonly string[]): Promise<Look> {
+    for (let attempt = 1; ; attempt++) {
+      const answers = await this.#batches[family].ask(commands);
+      const failed = answers.find(({ error }) => error !== undefined && !isNoSuchFamily(error));
+      if (failed === undefined) return command => answers[commands.indexOf(command)]?.lines ?? [];
+      if (attempt === attempts) throw new IpError(`the kernel's routes cannot be read: ${failed.error}`);
+    }
+  }
+}
+
+/** A kernel without IPv6 has no IPv6 routes. */
+function isNoSuchFamily(error: string): boolean {
+  return /not supported|Address family|table does not exist/i.test(error);
+}
