@@ -49,6 +49,7 @@ interface Pending {
   profile: Profile | undefined;
   servers: ServerAddresses;
   answer(reply: Reply): void;
+  refuse(error: unknown): void;
 }
 
 type Amendment = (links: Link[]) => Link[];
@@ -112,7 +113,10 @@ export class Daemon {
     await this.reconcile();
   }
 
-  /** Applies an event; the answer comes when the kernel's routes have been looked at after the change. */
+  /**
+   * Applies an event; the answer comes when the kernel's routes have been looked at after the change.
+   * @throws Error where the event cannot be taken in by a fault of our own; all is as if it had not come.
+   */
   async handle(event: LinkEvent): Promise<Reply> {
     const before = this.#turns.get(event.interface) ?? Promise.resolve();
     // Before anything is waited for: which link is the newest must not hang on whose name resolves first.
@@ -208,8 +212,8 @@ export class Daemon {
 
   async #handleInTurn(event: LinkEvent, arrival: number): Promise<Reply> {
     const { profile, servers } = await this.#findingsAbout(event);
-    return new Promise(answer => {
-      this.#pending.push({ event, arrival, profile, servers, answer });
+    return new Promise((answer, refuse) => {
+      this.#pending.push({ event, arrival, profile, servers, answer, refuse });
       void this.reconcile();
     });
   }
@@ -227,7 +231,7 @@ export class Daemon {
       this.#again = false;
       const batch = this.#pending.splice(0);
       try {
-        await this.#reconcileOnce(batch);
+        await this.#takeIn(batch);
         this.report('ip', undefined);
       } catch (error) {
         this.report('ip', reasonOf(error));
@@ -241,6 +245,34 @@ export class Daemon {
     return this.#changes > before;
   }
 
+  /** Where something here stumbles over an event, that event is refused, and no other suffers. */
+  async #takeIn(batch: readonly Pending[]): Promise<void> {
+    try {
+      await this.#reconcileOnce(batch);
+    } catch (error) {
+      if (isOfKernel(error) || batch.length === 0) throw error;
+      // Throws where it was not for an event.
+      await this.#reconcileOnce([]);
+      const [only, ...others] = batch;
+      if (only === undefined) return;
+      if (others.length > 0) for (const pending of batch) await this.#takeIn([pending]);
+      else this.#refuse(only, error);
+    }
+  }
+
+  #refuse({ event, refuse }: Pending, error: unknown): void {
+    this.#options.journal.error(
+      {
+        MESSAGE_ID: messageIds.eventRefused,
+        PPP_LINK: event.interface,
+        PPP_EVENT: event.name,
+        STACK: error instanceof Error ? error.stack : undefined,
+      },
+      `not taking in ${event.name} ${event.interface}, by a fault of ppp-routed: ${reasonOf(error)}`,
+    );
+    refuse(error);
+  }
+
   async #reconcileOnce(batch: readonly Pending[]): Promise<void> {
     const news = this.#news;
     this.#news = 'heard';
@@ -249,8 +281,7 @@ export class Daemon {
     for (const link of vanished) this.#options.journal.info(vanishedFields(link), vanishedLine(link));
     const amended = this.#amendments.splice(0).reduce((current, amend) => amend(current), links);
     this.#state = { ...this.#state, links: amended };
-    const applied = batch.map(pending => this.#absorb(pending, observed));
-    const settlement = await this.#settler.settle(this.#state);
+    const { applied, settlement } = await this.#settle(batch, observed);
     this.#settlement = settlement;
     this.#state = settlement.state;
     this.#changes += settlement.changes;
@@ -260,6 +291,18 @@ export class Daemon {
       const result = applied[i];
       if (result !== undefined) pending.answer(this.#replyTo(result, settlement));
     });
+  }
+
+  /** The events into the state, and the state into the kernel. */
+  async #settle(batch: readonly Pending[], observed: Observed) {
+    const { links } = this.#state;
+    try {
+      const applied = batch.map(pending => this.#absorb(pending, observed));
+      return { applied, settlement: await this.#settler.settle(this.#state) };
+    } catch (error) {
+      if (!isOfKernel(error)) this.#state = { ...this.#state, links };
+      throw error;
+    }
   }
 
   /** One event into the state. */
@@ -335,6 +378,11 @@ export class Daemon {
       links.map(amend).filter(link => link.lost !== true || link.profile?.['on-loss'] === 'block'),
     );
   }
+}
+
+/** `ip` could not be asked: nothing is wrong with what it was to be asked. */
+function isOfKernel(error: unknown): boolean {
+  return error instanceof Error && error.name === 'IpError';
 }
 
 /** The defaults that lead past our links, those that are displaced included, in one text to compare. */

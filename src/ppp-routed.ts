@@ -75,7 +75,6 @@ const queue = new Queue({
       { MESSAGE_ID: messageIds.eventsWaited },
       `applying ${count} event${count === 1 ? '' : 's'} that waited in the spool`,
     ),
-  onTrouble: message => journal.warn({ MESSAGE_ID: messageIds.troubleBegan }, message),
 });
 
 const hookSocket = createHookSocket({

@@ -24,7 +24,7 @@ export interface Questions {
   news: 'all' | 'after' | 'heard';
 }
 
-/** The kernel's routes. */
+/** The kernel's routes. Where `ip` cannot be asked, each throws an error of the name `IpError`. */
 export interface Kernel {
   /** What the kernel has now, as far as it matters. */
   observe(questions: Questions): Promise<Observed>;

@@ -16,7 +16,6 @@ export interface QueueOptions {
   handle(event: LinkEvent): Promise<Reply>;
   /** Called with how many events waited in the spool, before they are handed on. */
   onWaiting(count: number): void;
-  onTrouble(message: string): void;
 }
 
 /** The order in which events are handed to the daemon, by whichever way they came. */
@@ -79,22 +78,22 @@ export class Queue {
   }
 
   async #takeIn(spooled: SpooledEvent): Promise<void> {
-    const { spool, onTrouble } = this.#options;
+    const { spool } = this.#options;
     const { path, event } = spooled;
     const before = this.#putAway.get(event.interface);
-    const handled = this.#handOn(event).catch((error: unknown) => {
-      onTrouble(`${path} was not handled: ${reasonOf(error)}`);
-      return undefined;
-    });
+    const handled = this.#handOn(event);
     const putAway = handled
       .then(savedOf)
       .then(() => before)
-      .then(() => spool.take(spooled));
+      .then(
+        () => spool.take(spooled),
+        (error: unknown) => spool.refuse(spooled, reasonOf(error)),
+      );
     this.#putAway.set(event.interface, putAway);
     void putAway.then(() => {
       if (this.#putAway.get(event.interface) === putAway) this.#putAway.delete(event.interface);
     });
-    const isSaved = savedOf(await handled) === undefined;
+    const isSaved = savedOf(await handled.catch(() => undefined)) === undefined;
     // For a disk that is full nobody waits: other events go on past those that are left.
     await (isSaved ? putAway : spool.leave(path));
   }

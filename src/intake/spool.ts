@@ -1,6 +1,6 @@
 import { constants, type FSWatcher, readdirSync, watch } from 'node:fs';
 import { lstat, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { decodeEvent, EventError, eventLimit, type LinkEvent } from '../core/event.ts';
 import { isMissing, reasonOf } from '../core/reason.ts';
 
@@ -55,7 +55,7 @@ export class Spool {
         const bytes = (await this.#isStuck(path)) ? undefined : await readSmallFile(path);
         if (bytes !== undefined) events.push({ path, event: decodeEvent(bytes) });
       } catch (error) {
-        await this.#reject(name, reasonOf(error));
+        await this.#reject(name, `is no event (${reasonOf(error)})`);
       }
     }
     return events;
@@ -83,6 +83,11 @@ export class Spool {
       );
     }
     await this.#forgetOld();
+  }
+
+  /** An event could not be handled and never will be: it is put into `rejected/`. */
+  async refuse({ path }: SpooledEvent, reason: string): Promise<void> {
+    await this.#reject(basename(path), `was not handled (${reason})`);
   }
 
   /** Has the event of this id come through the spool? */
@@ -181,15 +186,15 @@ export class Spool {
     return path;
   }
 
-  async #reject(name: string, reason: string): Promise<void> {
+  async #reject(name: string, what: string): Promise<void> {
     const path = join(this.#directory, name);
     try {
       const rejected = await this.#room('rejected');
       await rename(path, join(rejected, name));
-      this.#onTrouble(`${path} is no event (${reason}); it was moved to ${rejected}`);
+      this.#onTrouble(`${path} ${what}; it was moved to ${rejected}`);
     } catch (error) {
       await unlink(path).catch(() => this.leave(path));
-      this.#onTrouble(`${path} is no event (${reason}) and could not be kept: ${reasonOf(error)}`);
+      this.#onTrouble(`${path} ${what} and could not be kept: ${reasonOf(error)}`);
     }
   }
 }

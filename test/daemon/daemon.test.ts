@@ -376,6 +376,61 @@ t.test('while ip cannot be asked an event has no answer, and when it can be each
   await daemon.close();
 });
 
+t.test('an event over which the daemon stumbles is refused, and those beside it are taken in', async t => {
+  const kernel = new FakeKernel();
+  kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];
+  kernel.add('default via 192.168.1.1 dev eth0 metric 100');
+  const disk = new Disk();
+  const wish = profile('work', { 'default-route': 'replace', networks: ['10.20.0.0/16'] });
+  const daemon = await daemonOn(kernel, disk, [wish]);
+  for (const link of ['ppp0', 'ppp1', 'ppp2']) plug(kernel, link);
+  kernel.beforeChange = command => {
+    if (command.includes(' add ') || !command.includes('dev ppp1')) return;
+    throw new TypeError('cannot read properties of undefined');
+  };
+  const answers = await Promise.allSettled(
+    ['ppp0', 'ppp1', 'ppp2'].map(link => daemon.handle(event('ip-up', link))),
+  );
+  t.match(answers, [
+    { status: 'fulfilled', value: { ok: true } },
+    { status: 'rejected', reason: /cannot read properties/ },
+    { status: 'fulfilled', value: { ok: true } },
+  ]);
+  const known = ['ppp0', 'ppp2'];
+  t.match(daemon.snapshot(), { degraded: false, links: known.map(link => ({ interface: link })) });
+  t.same(
+    disk.state.links.map(link => link.interface),
+    known,
+  );
+  for (const link of ['ppp2', 'ppp0']) t.match(await daemon.handle(event('ip-down', link)), { ok: true });
+  t.match(kernel.table(), [/ ppp0 /, / ppp1 /, / ppp2 /, /^inet default via 192/]);
+  t.equal(kernel.table().length, 4);
+  await daemon.close();
+});
+
+t.test('what makes the daemon stumble without any event costs no event', async t => {
+  const kernel = new FakeKernel();
+  kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];
+  kernel.add('default via 192.168.1.1 dev eth0 metric 100');
+  const daemon = await daemonOn(kernel, new Disk(), [profile('work', { 'default-route': 'replace' })]);
+  plug(kernel, 'ppp0');
+  await daemon.handle(event('ip-up', 'ppp0'));
+  let isBroken = true;
+  kernel.beforeChange = () => {
+    if (isBroken) throw new TypeError('cannot read properties of undefined');
+  };
+  kernel.routes = kernel.routes.filter(route => !isOwn(route));
+  plug(kernel, 'ppp1');
+  const up = daemon.handle(event('ip-up', 'ppp1'));
+  await daemon.reconcile();
+  t.match(daemon.snapshot(), { degraded: true, status: /cannot read properties/ });
+  isBroken = false;
+  await daemon.reconcile();
+  t.match(await up, { ok: true });
+  t.equal(daemon.snapshot().degraded, false);
+  await daemon.close();
+});
+
 t.test('our default stays where the state was lost and nothing else leads out', async t => {
   const kernel = new FakeKernel();
   kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];

@@ -4,6 +4,10 @@ import type { Family } from '../../src/core/prefix.ts';
 import { devicesOf, identityOf, parseRoute, type Route } from '../../src/core/route.ts';
 import type { Kernel } from '../../src/rooms.ts';
 
+class Deaf extends Error {
+  override readonly name = 'IpError';
+}
+
 /**
  * A routing table as text, with the rules of fib_table_insert() and fib_table_delete(): fast, and never the only
  * witness (test/netns asks the real one). A command that it does not know fails the test.
@@ -36,7 +40,7 @@ export class FakeKernel implements Kernel {
   }
 
   async observe(): Promise<Observed> {
-    if (this.isDeaf) throw new Error('ip cannot be asked');
+    if (this.isDeaf) throw new Deaf('ip cannot be asked');
     const { interfaces, addresses, routes } = this;
     return {
       interfaces: [...interfaces],

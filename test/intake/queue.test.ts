@@ -1,5 +1,5 @@
 // By whichever way an event comes: once, in order, and on disk until it has been handled.
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -79,7 +79,6 @@ class Intake {
       spool: this.#spool,
       handle: event => this.handle(event),
       onWaiting: () => undefined,
-      onTrouble: message => this.said.push(message),
     });
   }
 }
@@ -171,7 +170,10 @@ t.test('an event that could not be handled does not hold up others', async t => 
   await intake.spool(2, textOf(2));
   t.match(await intake.queue.add(eventOf(3)), { ok: true });
   t.same(intake.handled, [2, 3]);
-  t.match(intake.said, [/0000000001 was not handled: no way/]);
+  t.match(intake.said, [/0000000001 was not handled \(no way\); it was moved to .*rejected/]);
+  t.same(await intake.waiting(), []);
+  t.equal(await readFile(join(intake.directory, 'rejected/0000000001'), 'utf8'), textOf(1), 'it is kept');
+  await t.rejects(intake.queue.add(eventOf(1)), 'by the socket it has no answer');
 });
 
 /** The answer that an event is in memory only, and the disk that it waits for. */

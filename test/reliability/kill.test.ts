@@ -281,11 +281,11 @@ class Lane {
     await this.#lab.until(() => victim.isDead || this.#lab.status().then(Boolean, () => false), 10_000);
   }
 
-  /** Waits until no point has been passed for a while. */
+  /** Waits until no point has been passed for longer than the daemon ever puts off a look. */
   async #quiet(): Promise<void> {
     for (let before = -1; before !== this.#victim.points.length; ) {
       before = this.#victim.points.length;
-      await sleep(300);
+      await sleep(1000);
     }
   }
 }
