@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { Condition, failureLines } from './condition.ts';
+import { Condition } from './condition.ts';
 import { absorbEvent, afterAll } from './core/absorb.ts';
-import { families } from './core/demand.ts';
 import type { LinkEvent } from './core/event.ts';
 import { type Applied, dropVanished, type Link } from './core/link.ts';
 import { eventFields, messageIds, vanishedFields } from './core/message.ts';
@@ -11,10 +10,12 @@ import { reasonOf } from './core/reason.ts';
 import { type Rehearsal, rehearse } from './core/rehearsal.ts';
 import type { Snapshot } from './core/snapshot.ts';
 import { emptyState, type State } from './core/state.ts';
-import { eventLine, linkLine, linksLine, vanishedLine } from './core/status.ts';
-import { uplinkDefaults } from './core/uplink.ts';
+import { eventLine, linkLine, vanishedLine } from './core/status.ts';
+import { type Amendment, type Change, noServers, refresh } from './refresh.ts';
+import { type Reply, replyTo } from './reply.ts';
 import type { FindServers, Kernel, Questions, Sentences, ServerAddresses, Store } from './rooms.ts';
-import { asksForForwarding, type Settlement, Settler } from './settle.ts';
+import { asksForForwarding, type Settlement, Settler, uplinksOf } from './settle.ts';
+import { Turns } from './turns.ts';
 
 /*
  * INVARIANTS
@@ -36,13 +37,6 @@ export interface DaemonOptions {
   retryAfter: number;
 }
 
-/** An answer to a hook. */
-export type Reply =
-  | { ok: true; text: string }
-  | { ok: false; code: 'ROUTE' | 'SERVER'; text: string }
-  /** `saved` resolves when what the event changed is on disk. */
-  | { ok: false; code: 'STATE'; text: string; saved: Promise<void> };
-
 interface Pending {
   event: LinkEvent;
   arrival: number;
@@ -51,10 +45,6 @@ interface Pending {
   answer(reply: Reply): void;
   refuse(error: unknown): void;
 }
-
-type Amendment = (links: Link[]) => Link[];
-
-const noServers: ServerAddresses = { servers: [], unresolved: [] };
 
 /** The story of one event, and of everything else that calls for a look at the routes. */
 export class Daemon {
@@ -68,8 +58,8 @@ export class Daemon {
   readonly #amendments: Amendment[] = [];
   /** Told when the state is on disk again. */
   readonly #unsaved: (() => void)[] = [];
-  /** The last event of each interface that is under way. */
-  readonly #turns = new Map<string, Promise<unknown>>();
+  /** Of the events of each interface. */
+  readonly #turns = new Turns();
   #running: Promise<boolean> | undefined;
   #again = false;
   /** What the next look must be sure of. */
@@ -106,11 +96,10 @@ export class Daemon {
   /** A new configuration; links that are up move to what it says without a gap. */
   async configure(profiles: readonly Profile[]): Promise<void> {
     this.#profiles = profiles;
-    await this.#refreshLinks(link => {
+    await this.#refreshSoon(link => {
       const profile = profileFor(profiles, link);
       return isDeepStrictEqual(profile, link.profile) ? undefined : { profile };
     });
-    await this.reconcile();
   }
 
   /**
@@ -118,16 +107,9 @@ export class Daemon {
    * @throws Error where the event cannot be taken in by a fault of our own; all is as if it had not come.
    */
   async handle(event: LinkEvent): Promise<Reply> {
-    const before = this.#turns.get(event.interface) ?? Promise.resolve();
     // Before anything is waited for: which link is the newest must not hang on whose name resolves first.
     const arrival = this.#arrivals++;
-    const turn = before.then(() => this.#handleInTurn(event, arrival));
-    const settled = turn.catch(() => undefined);
-    this.#turns.set(event.interface, settled);
-    void settled.then(() => {
-      if (this.#turns.get(event.interface) === settled) this.#turns.delete(event.interface);
-    });
-    return turn;
+    return this.#turns.take(event.interface, () => this.#handleInTurn(event, arrival));
   }
 
   /**
@@ -289,8 +271,12 @@ export class Daemon {
     if (settlement.stateFault === undefined) for (const tell of this.#unsaved.splice(0)) tell();
     batch.forEach((pending, i) => {
       const result = applied[i];
-      if (result !== undefined) pending.answer(this.#replyTo(result, settlement));
+      if (result !== undefined) pending.answer(replyTo(result, settlement, () => this.#nextSave()));
     });
+  }
+
+  #nextSave(): Promise<void> {
+    return new Promise(resolve => this.#unsaved.push(resolve));
   }
 
   /** The events into the state, and the state into the kernel. */
@@ -315,86 +301,35 @@ export class Daemon {
     return applied;
   }
 
-  #replyTo({ outcome, link, because }: Applied, settlement: Settlement): Reply {
-    // First: a down that comes again has nothing to do, and what it did may still be in memory only.
-    if (settlement.stateFault !== undefined) {
-      const saved = new Promise<void>(resolve => this.#unsaved.push(resolve));
-      return { ok: false, code: 'STATE', text: settlement.stateFault, saved };
-    }
-    if (outcome === 'stale') return { ok: true, text: `nothing to do: ${because}` };
-    if (settlement.failures.length > 0)
-      return { ok: false, code: 'ROUTE', text: failureLines(settlement).join('; ') };
-    const unresolved = link?.unresolved ?? [];
-    if (outcome !== 'down' && unresolved.length > 0) {
-      return { ok: false, code: 'SERVER', text: `no address for ${unresolved.join(', ')}` };
-    }
-    const told = outcome === 'down' || link === undefined ? this.#state.links : [link];
-    return { ok: true, text: linksLine(told, settlement.decision) };
-  }
-
   /** Whatever is wrong may come right without a word: look again by and by. */
   #scheduleRetry(): void {
     clearTimeout(this.#retry);
     if (this.#condition.troubles.length === 0) return;
     this.#retry = setTimeout(() => {
       const isUnresolved = (link: Link) => (link.unresolved ?? []).length > 0;
-      void this.#refreshLinks(link => (isUnresolved(link) ? { profile: link.profile } : undefined)).then(() =>
-        this.reconcile(),
-      );
+      void this.#refreshSoon(link => (isUnresolved(link) ? { profile: link.profile } : undefined));
     }, this.#options.retryAfter);
   }
 
   /** Another uplink may know another address of a server's name. Looked up in the background: the pins there are hold. */
   #followUplinks(): void {
     const before = this.#uplinks;
-    this.#uplinks = uplinksOf(this.#settlement);
+    this.#uplinks = this.#settlement && uplinksOf(this.#settlement);
     if (before === undefined || this.#uplinks === before || this.#uplinks === '') return;
-    void this.#refreshLinks(({ profile, lost }) =>
+    void this.#refreshSoon(({ profile, lost }) =>
       profile !== undefined && lost !== true ? { profile } : undefined,
-    ).then(() => this.reconcile());
+    );
   }
 
-  /** Gives links another profile and looks their servers up, for the next reconcile to take in. */
-  async #refreshLinks(change: (link: Link) => { profile: Profile | undefined } | undefined): Promise<void> {
-    const changes = await Promise.all(
-      this.#state.links.map(async link => {
-        const changed = change(link);
-        if (changed === undefined) return undefined;
-        const { profile } = changed;
-        const found = profile === undefined ? noServers : await this.#options.findServers(profile, link);
-        const same = isDeepStrictEqual(profile, link.profile);
-        // Better the address of before than none, while the same profile holds.
-        const keep = same && found.servers.length === 0 && found.unresolved.length > 0;
-        return { before: link, findings: { profile, ...found, ...(keep ? { servers: link.servers } : {}) } };
-      }),
+  async #refreshSoon(change: Change): Promise<void> {
+    this.#amendments.push(
+      await refresh(this.#state.links, { change, findServers: this.#options.findServers }),
     );
-    const amend = (link: Link): Link => {
-      const changed = changes.find(candidate => candidate?.before.order === link.order);
-      // Another configuration may have come while a name was looked up: then this is of yesterday.
-      const isOfToday = isDeepStrictEqual(changed?.before.profile, link.profile);
-      return changed !== undefined && isOfToday ? { ...link, ...changed.findings } : link;
-    };
-    this.#amendments.push(links =>
-      links.map(amend).filter(link => link.lost !== true || link.profile?.['on-loss'] === 'block'),
-    );
+    await this.reconcile();
   }
 }
 
 /** `ip` could not be asked: nothing is wrong with what it was to be asked. */
 function isOfKernel(error: unknown): boolean {
   return error instanceof Error && error.name === 'IpError';
-}
-
-/** The defaults that lead past our links, those that are displaced included, in one text to compare. */
-function uplinksOf(settlement: Settlement | undefined): string | undefined {
-  if (settlement === undefined) return undefined;
-  const { decision, observed } = settlement;
-  const present = families.flatMap(family =>
-    uplinkDefaults(observed, decision.demand.managedDevices, family),
-  );
-  const lines = [
-    ...present.map(({ line }) => line),
-    ...decision.state.savedDefaults.map(({ route }) => route),
-  ];
-  return [...new Set(lines)].sort().join('\n');
 }

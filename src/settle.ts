@@ -1,11 +1,13 @@
 import { byBucket, linksNotIn } from './core/bucket.ts';
 import { type Decision, decide } from './core/decide.ts';
+import { families } from './core/demand.ts';
 import { destinationsOf } from './core/destinations.ts';
 import { messageIds, stepFields } from './core/message.ts';
 import type { Observed } from './core/observed.ts';
 import { type Step, sentenceOf, shellCommandOf } from './core/plan.ts';
 import { reasonOf } from './core/reason.ts';
 import { isSameState, type State } from './core/state.ts';
+import { uplinkDefaults } from './core/uplink.ts';
 import type { Kernel, Questions, Sentences, Store } from './rooms.ts';
 
 /** A step that the kernel would not take. */
@@ -151,6 +153,17 @@ export class Settler {
 /** Proxy neighbours answer only where the interface forwards. */
 export function asksForForwarding({ links }: State): boolean {
   return askForForwarding(links).includes(true);
+}
+
+/** The defaults that lead past our links, those that are displaced included, in one text to compare. */
+export function uplinksOf({ decision, observed }: Settlement): string {
+  const { managedDevices } = decision.demand;
+  const present = families.flatMap(family => uplinkDefaults(observed, managedDevices, family));
+  const lines = [
+    ...present.map(({ line }) => line),
+    ...decision.state.savedDefaults.map(({ route }) => route),
+  ];
+  return [...new Set(lines)].sort().join('\n');
 }
 
 const devicesOfLinks = byBucket(links => new Set(links.map(link => link.interface)));

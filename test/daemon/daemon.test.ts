@@ -7,7 +7,8 @@ import { type Profile, ProfileSchema } from '../../src/core/profile.ts';
 import { isOwn } from '../../src/core/route.ts';
 import { RouteIndex } from '../../src/core/route-index.ts';
 import { emptyState, type State } from '../../src/core/state.ts';
-import { Daemon, type Reply } from '../../src/daemon.ts';
+import { Daemon } from '../../src/daemon.ts';
+import type { Reply } from '../../src/reply.ts';
 import { FakeKernel } from './fake-kernel.ts';
 
 const runs = Number(process.env.PPP_ROUTED_RUNS ?? 1000);

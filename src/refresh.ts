@@ -1,0 +1,41 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Link } from './core/link.ts';
+import type { Profile } from './core/profile.ts';
+import type { FindServers, ServerAddresses } from './rooms.ts';
+
+/** What becomes of the links in the next reconcile. */
+export type Amendment = (links: Link[]) => Link[];
+
+/** The profile that a link is to have from now on; undefined: it stays as it is. */
+export type Change = (link: Link) => { profile: Profile | undefined } | undefined;
+
+export const noServers: ServerAddresses = { servers: [], unresolved: [] };
+
+/** Gives links another profile, and looks the servers of those that change up. */
+export async function refresh(
+  links: readonly Link[],
+  { change, findServers }: { change: Change; findServers: FindServers },
+): Promise<Amendment> {
+  const found = await Promise.all(
+    links.map(async link => {
+      const changed = change(link);
+      if (changed === undefined) return [];
+      const { profile } = changed;
+      const servers = profile === undefined ? noServers : await findServers(profile, link);
+      const same = isDeepStrictEqual(profile, link.profile);
+      // Better the address of before than none, while the same profile holds.
+      const keep = same && servers.servers.length === 0 && servers.unresolved.length > 0;
+      const findings = { profile, ...servers, ...(keep ? { servers: link.servers } : {}) };
+      return [{ before: link, findings }];
+    }),
+  );
+  const changes = new Map(found.flat().map(changed => [changed.before.order, changed]));
+  const amend = (link: Link): Link => {
+    const changed = changes.get(link.order);
+    // Another configuration may have come while a name was looked up: then this is of yesterday.
+    const isOfToday = isDeepStrictEqual(changed?.before.profile, link.profile);
+    return changed !== undefined && isOfToday ? { ...link, ...changed.findings } : link;
+  };
+  return current =>
+    current.map(amend).filter(link => link.lost !== true || link.profile?.['on-loss'] === 'block');
+}
