@@ -1,3 +1,4 @@
+import { finding } from './finding.ts';
 import type { Link } from './link.ts';
 
 /*
@@ -64,16 +65,8 @@ export function linksAfter(
 
 /** Finds something out for every bucket, and for none twice. */
 export function byBucket<T>(find: (bucket: Bucket) => T): (links: readonly Link[]) => T[] {
-  const found = new WeakMap<Bucket, { value: T }>();
-  return links =>
-    bucketsOf(links).map(bucket => {
-      let kept = found.get(bucket);
-      if (kept === undefined) {
-        kept = { value: find(bucket) };
-        found.set(bucket, kept);
-      }
-      return kept.value;
-    });
+  const findOnce = finding(find);
+  return links => bucketsOf(links).map(findOnce);
 }
 
 /** The links that are not the very same among others. */
@@ -89,15 +82,10 @@ export function linksNotIn(links: readonly Link[], others: readonly Link[]): Lin
 
 function linksOfBucketNotIn(bucket: Bucket, other: Bucket): Link[] {
   if (bucket === other) return [];
-  const compared = comparisons.get(bucket) ?? new WeakMap<Bucket, Link[]>();
-  comparisons.set(bucket, compared);
-  let result = compared.get(other);
-  if (result === undefined) {
-    result = bucket.filter(link => !other.includes(link));
-    compared.set(other, result);
-  }
-  return result;
+  return comparisonsOf(bucket)(other);
 }
 
 /** Weak in both: each is compared with an earlier one, and none may hold on to all before it. */
-const comparisons = new WeakMap<Bucket, WeakMap<Bucket, Link[]>>();
+const comparisonsOf = finding((bucket: Bucket) =>
+  finding((other: Bucket) => bucket.filter(link => !other.includes(link))),
+);

@@ -1,4 +1,5 @@
 import { type Demand, type Devices, demandOf, families } from './demand.ts';
+import { finding } from './finding.ts';
 import type { Link } from './link.ts';
 import type { Address, Observed } from './observed.ts';
 import { orphans } from './orphan.ts';
@@ -153,7 +154,7 @@ function leaks(demand: Demand, observed: Observed): string[] {
 
 /** A network behind a link that is also a LAN here: the machines on it go out of reach. */
 function overlaps(demand: Demand, observed: Observed): string[] {
-  const lans = lansOf(observed).filter(({ dev }) => !demand.managedDevices.has(dev));
+  const lans = lansAmong(observed.addresses).filter(({ dev }) => !demand.managedDevices.has(dev));
   if (lans.length === 0) return [];
   const place = lans.map(({ dev, address, length }) => `${dev} ${address}/${length}`).join();
   return demand.active.flatMap(({ link, profile }) => {
@@ -179,21 +180,13 @@ function overlaps(demand: Demand, observed: Observed): string[] {
 type Lan = Address & { own: Prefix };
 
 /** The prefixes that this machine has addresses in, those of links left out. */
-function lansOf({ addresses }: Observed): readonly Lan[] {
-  let lans = lansOfAddresses.get(addresses);
-  if (lans === undefined) {
-    lans = addresses.flatMap(lan => {
-      if (lan.peer !== undefined) return [];
-      const own = parsePrefix(`${lan.address}/${lan.length}`);
-      return own === undefined ? [] : [{ ...lan, own }];
-    });
-    lansOfAddresses.set(addresses, lans);
-  }
-  return lans;
-}
-
-/** An observation is never changed. */
-const lansOfAddresses = new WeakMap<readonly Address[], readonly Lan[]>();
+const lansAmong = finding((addresses: readonly Address[]): readonly Lan[] =>
+  addresses.flatMap(lan => {
+    if (lan.peer !== undefined) return [];
+    const own = parsePrefix(`${lan.address}/${lan.length}`);
+    return own === undefined ? [] : [{ ...lan, own }];
+  }),
+);
 
 /** What was found out about a link, and the LANs that it was held against. */
 const overlapping = new WeakMap<Link, { place: string; sayings: string[] }>();

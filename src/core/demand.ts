@@ -1,4 +1,5 @@
 import { type Bucket, bucketsOf, placeOf } from './bucket.ts';
+import { finding } from './finding.ts';
 import type { Link } from './link.ts';
 import { modes } from './modes/index.ts';
 import { type Interface, isUp, type Observed } from './observed.ts';
@@ -185,19 +186,15 @@ function defaultRoutes({ link, profile, dark }: ActiveLink, family: Family): Own
 }
 
 /** The routes of a link beside the default. A link is never changed, only replaced: those of one that is up stay the same. */
-function routesBeside(candidate: ActiveLink): OwnRoute[] {
-  if (candidate.dark) return ipv6BlockRoutes(candidate);
-  let routes = besides.get(candidate.link);
-  if (routes === undefined) {
-    routes = [...networkRoutes(candidate), ...ipv6BlockRoutes(candidate)];
-    besides.set(candidate.link, routes);
-  }
-  return routes;
+function routesBeside({ link, dark }: ActiveLink): OwnRoute[] {
+  return dark ? ipv6BlockRoutes(link) : routesWhileUp(link);
 }
 
-const besides = new WeakMap<Link, OwnRoute[]>();
+const routesWhileUp = finding((link: Link) => [...networkRoutes(link), ...ipv6BlockRoutes(link)]);
 
-function networkRoutes({ link, profile }: ActiveLink): OwnRoute[] {
+function networkRoutes(link: Link): OwnRoute[] {
+  const { profile } = link;
+  if (profile === undefined) return [];
   const table = modes[profile['default-route']].table === 'own' ? ` table ${ownTable}` : '';
   return profile.networks.flatMap(network => {
     const prefix = parsePrefix(network);
@@ -208,7 +205,7 @@ function networkRoutes({ link, profile }: ActiveLink): OwnRoute[] {
 }
 
 /** `unreachable 2000::/3` keeps IPv6 from leaking past an IPv4-only tunnel, without a firewall. */
-function ipv6BlockRoutes({ link, profile }: ActiveLink): OwnRoute[] {
-  if (profile.ipv6 !== 'block') return [];
+function ipv6BlockRoutes(link: Link): OwnRoute[] {
+  if (link.profile?.ipv6 !== 'block') return [];
   return [ownRoute('unreachable 2000::/3', { family: 'inet6', purpose: 'block', for: link.interface })];
 }

@@ -1,5 +1,6 @@
 import { type Bucket, bucketsOf, byBucket, linksAfter } from './bucket.ts';
 import type { LinkEvent } from './event.ts';
+import { finding } from './finding.ts';
 import { type Interface, interfaceNamed } from './observed.ts';
 import type { Family } from './prefix.ts';
 import type { Profile, Traits } from './profile.ts';
@@ -197,17 +198,9 @@ export function dropVanished(
   return { links: mergeLost(kept), vanished };
 }
 
-function interfacesByIndex(interfaces: readonly Interface[]): ReadonlyMap<number, Interface> {
-  let byIndex = indexes.get(interfaces);
-  if (byIndex === undefined) {
-    byIndex = new Map(interfaces.map(face => [face.ifindex, face]));
-    indexes.set(interfaces, byIndex);
-  }
-  return byIndex;
-}
-
-/** A list of interfaces is never changed. */
-const indexes = new WeakMap<readonly Interface[], ReadonlyMap<number, Interface>>();
+const interfacesByIndex = finding(
+  (interfaces: readonly Interface[]) => new Map(interfaces.map(face => [face.ifindex, face])),
+);
 /** The interfaces among which all links of a bucket were found. */
 const lookedAfter = new WeakMap<Bucket, readonly Interface[]>();
 

@@ -1,3 +1,4 @@
+import { finding } from './finding.ts';
 import type { Family } from './prefix.ts';
 import { isOwn, type Route } from './route.ts';
 
@@ -50,15 +51,10 @@ export interface Observed {
 
 /** The routes that are not ours. */
 export function foreignRoutes({ routes }: Observed): readonly Route[] {
-  let foreign = foreignOf.get(routes);
-  if (foreign === undefined) {
-    foreign = routes.filter(route => !isOwn(route));
-    foreignOf.set(routes, foreign);
-  }
-  return foreign;
+  return foreignAmong(routes);
 }
 
-const foreignOf = new WeakMap<readonly Route[], readonly Route[]>();
+const foreignAmong = finding((routes: readonly Route[]) => routes.filter(route => !isOwn(route)));
 
 /** Can packets leave through this device, as far as the kernel is concerned? */
 export function isUp({ interfaces }: Observed, dev: string): boolean {
@@ -66,13 +62,9 @@ export function isUp({ interfaces }: Observed, dev: string): boolean {
 }
 
 export function interfaceNamed(interfaces: readonly Interface[], name: string): Interface | undefined {
-  let named = byName.get(interfaces);
-  if (named === undefined) {
-    named = new Map(interfaces.map(face => [face.name, face]));
-    byName.set(interfaces, named);
-  }
-  return named.get(name);
+  return byName(interfaces).get(name);
 }
 
-/** An observation is never changed. */
-const byName = new WeakMap<readonly Interface[], ReadonlyMap<string, Interface>>();
+const byName = finding(
+  (interfaces: readonly Interface[]) => new Map(interfaces.map(face => [face.name, face])),
+);

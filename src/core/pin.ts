@@ -1,4 +1,5 @@
 import { type Demand, usesOwnTable } from './demand.ts';
+import { finding } from './finding.ts';
 import type { Link } from './link.ts';
 import { foreignRoutes, type Observed } from './observed.ts';
 import { type OwnRoute, type OwnRule, ownRoute, ownTable, rulePriority } from './own-route.ts';
@@ -73,12 +74,7 @@ export function pinsOf(demand: Demand, uplinks: readonly Route[], observed: Obse
  * pppd's.
  */
 function throughLinks(demand: Demand, observed: Observed): (prefix: Prefix) => Route | undefined {
-  let ours = indexes.get(demand);
-  if (ours === undefined) {
-    ours = new RouteIndex(demand.routes.flatMap(({ route }) => (route.table === 'main' ? route : [])));
-    indexes.set(demand, ours);
-  }
-  const own = ours;
+  const own = ownIndex(demand);
   const foreign = new RouteIndex(
     foreignRoutes(observed).filter(
       route => route.table === 'main' && devicesOf(route).some(dev => demand.managedDevices.has(dev)),
@@ -95,8 +91,10 @@ function throughLinks(demand: Demand, observed: Observed): (prefix: Prefix) => R
   };
 }
 
-/** A demand is never changed. */
-const indexes = new WeakMap<Demand, RouteIndex>();
+const ownIndex = finding(
+  ({ routes }: Demand) =>
+    new RouteIndex(routes.flatMap(({ route }) => (route.table === 'main' ? route : []))),
+);
 
 function lengthOf(route: Route): number {
   return parseDestination(route.dst, route.family)?.length ?? 0;

@@ -1,3 +1,4 @@
+import { finding } from './finding.ts';
 import { type Family, familyOf, formatPrefix, parseDestination } from './prefix.ts';
 
 /**
@@ -201,19 +202,7 @@ export function devicesOf(route: Route): string[] {
  * What makes two routes the same route. Scope and IPv6 preference are left out: the kernel sets them from the rest when
  * they are not given. So is the device of a route that leads nowhere, which IPv6 prints as `dev lo`.
  */
-export function identityOf(route: Route): string {
-  let identity = identities.get(route);
-  if (identity === undefined) {
-    identity = spellIdentity(route);
-    identities.set(route, identity);
-  }
-  return identity;
-}
-
-/** A route is never changed, only replaced. */
-const identities = new WeakMap<Route, string>();
-
-function spellIdentity(route: Route): string {
+export const identityOf = finding((route: Route): string => {
   const { nexthopId } = route;
   const hops =
     nexthopId !== undefined
@@ -235,7 +224,7 @@ function spellIdentity(route: Route): string {
     hops,
     ...attributes,
   ].join('|');
-}
+});
 
 /** Is it a default route that carries packets? `unreachable default` and its kind carry none. */
 export function isDefault(route: Route): boolean {

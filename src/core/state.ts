@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import * as v from 'valibot';
+import { finding } from './finding.ts';
 import { ProfileSchema } from './profile.ts';
 import { parseRoute, type Route } from './route.ts';
 
@@ -54,17 +55,9 @@ export function emptyState(bootId: string): State {
 }
 
 /** The saved default as a route. A line that is no route was never written by us: it is left where it is. */
-export function savedRoute(saved: SavedDefault): Route | undefined {
-  let route = routes.get(saved);
-  if (route === undefined) {
-    route = parseRoute(saved.route, saved.family);
-    if (route !== undefined) routes.set(saved, route);
-  }
-  return route;
-}
-
-/** A saved default is never changed, only replaced. */
-const routes = new WeakMap<SavedDefault, Route>();
+export const savedRoute = finding((saved: SavedDefault): Route | undefined =>
+  parseRoute(saved.route, saved.family),
+);
 
 /** Is there nothing to write? Links and saved defaults are replaced where they change, so that most are the very same. */
 export function isSameState(a: State, b: State): boolean {
