@@ -11,7 +11,7 @@ import { type Point, Victim } from './victim.ts';
 /** How soon after a restart all must be right, in milliseconds. */
 const recoveryLimit = 1500;
 const modes = ['replace', 'metric', 'half', 'table', 'none'];
-const most = countOf({ short: 1000, whole: 20_000 });
+const most = countOf({ short: 1000, whole: 6000 });
 
 interface Step {
   name: string;
