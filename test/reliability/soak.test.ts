@@ -172,10 +172,7 @@ class Daemon {
   async atRest(): Promise<Rest> {
     // What is retried, forgotten, tidied up or compared with the kernel (2 s after the last change) a moment later.
     await sleep(isWhole ? 5000 : 3000);
-    for (let time = 0; time < 2; time++) {
-      process.kill(this.#pid, 'SIGUSR2');
-      await sleep(500);
-    }
+    await this.#collect();
     const seconds = isWhole ? 10 : 3;
     const [cpu, wakeups] = [cpuOf(this.#pid), await this.#wakeups()];
     await sleep(seconds * 1000);
@@ -187,6 +184,17 @@ class Daemon {
       cpu: (cpuOf(this.#pid) - cpu) / (seconds * 10),
       wakeups: ((await this.#wakeups()) - wakeups) / seconds,
     };
+  }
+
+  /** Until nothing more is given back: V8 frees the pages of its heap over several collections, sometimes more and sometimes less. */
+  async #collect(): Promise<void> {
+    for (let before = Number.POSITIVE_INFINITY, time = 0; time < 10; time++) {
+      process.kill(this.#pid, 'SIGUSR2');
+      await sleep(500);
+      const { resident } = memoryOf(this.#pid);
+      if (time > 0 && before - resident < 0.5) return;
+      before = resident;
+    }
   }
 
   /** So often has its main thread waited for something. */
