@@ -117,8 +117,14 @@ export function parseRoute(text: string, family: Family): Route | undefined {
         const metric = /\bmetric (\S+)/.exec(rest)?.[1];
         if (metric !== undefined) route.metric = metricOf(metric);
         route.protocol = /\bproto (\S+)/.exec(rest)?.[1] ?? route.protocol;
-        const dev = /\bdev (\S+)/.exec(rest)?.[1];
-        if (dev !== undefined) hopHere().dev = dev;
+        // The gateway too: a pin of the device alone would ask the LAN for the server.
+        for (const words of rest.split(/\bnexthop\b/)) {
+          const [, via, dev] = /(?:\bvia ((?:inet6? )?\S+) )?\bdev (\S+)/.exec(words) ?? [];
+          if (dev === undefined) continue;
+          if (hop?.dev !== undefined) hop = undefined;
+          Object.assign(hopHere(), { dev, ...(via !== undefined && { via }) });
+          hopHere().options.push(...(words.match(/\bonlink\b|\bweight \d{1,3}\b/g) ?? []));
+        }
         break;
       }
     }

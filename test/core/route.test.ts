@@ -111,6 +111,25 @@ t.test('a pin goes the way of the uplink: nexthops, source, path attributes', as
     '203.0.113.5 nexthop via 10.0.0.1 dev e0 weight 2 nexthop via 10.1.0.1 dev e1 weight 1',
   );
   t.equal(pinOver('default nhid 7 via 192.0.2.1 dev e0'), '203.0.113.5 nhid 7');
+  for (const [uplink, pin] of [
+    [
+      'default encap ip id 100 src 0.0.0.0 dst 10.1.1.1 ttl 0 tos 0 via 192.168.1.1 dev eth0',
+      'via 192.168.1.1 dev eth0',
+    ],
+    ['default encap mpls 100 via inet6 fe80::1 dev eth0 onlink', 'via inet6 fe80::1 dev eth0 onlink'],
+    [
+      'default metric 5 nexthop encap mpls 100 dev e0 weight 1 nexthop via 10.1.0.1 dev e1 weight 1',
+      'nexthop dev e0 weight 1 nexthop via 10.1.0.1 dev e1 weight 1',
+    ],
+    ['default via 192.168.1.1 dev eth0 something new', 'via 192.168.1.1 dev eth0'],
+  ] as const)
+    t.equal(pinOver(uplink), `203.0.113.5 ${pin}`, 'also after words that are not understood');
+  const ofOneSource = parseRoute(
+    'default from 2001:db8:1::/64 via fe80::1 dev eth0 proto static metric 512',
+    'inet6',
+  );
+  t.match(ofOneSource, { unrestorable: /from/, metric: 512, protocol: 'static' });
+  t.equal(ofOneSource && alongside(ofOneSource, '2001:db8:5::1'), '2001:db8:5::1 via fe80::1 dev eth0');
   t.equal(pinOver('default via 198.51.100.1 dev e0 onlink'), '203.0.113.5 via 198.51.100.1 dev e0 onlink');
 });
 

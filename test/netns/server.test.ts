@@ -1,6 +1,6 @@
 // Who the server is, and that the tunnel is never sent through itself.
 import type { Test } from 'tap';
-import { type Lab, linkAlone, onLink, scenario } from './lab.ts';
+import { ends6, type Lab, linkAlone, onLink, scenario } from './lab.ts';
 
 const automatic = `
 [link.work]
@@ -139,6 +139,37 @@ for (const mode of ['metric', 'half', 'table', 'none']) {
     t.equal(await lab.deviceTo('198.51.100.7'), mode === 'none' ? 'eth0' : 'ppp0');
     await lab.down('ppp0', call);
     await lab.restored();
+  });
+}
+
+/** Uplinks of which something is not understood, or could not be given back: they stay, and lead to the server. */
+const strangers: Record<string, { uplink: string; server: string; gateway: string }> = {
+  'of one source, as odhcp6c adds it': {
+    uplink: '-6 route add default from 2001:db8:1::/64 via fe80::1 dev eth0 proto static metric 512',
+    server: '2001:db8:5::1',
+    gateway: 'fe80::1',
+  },
+  'with an encapsulation': {
+    uplink: 'route add default encap ip id 100 dst 10.1.1.1 via 192.168.1.1 dev eth0',
+    server: '203.0.113.5',
+    gateway: '192.168.1.1',
+  },
+};
+
+for (const [what, { uplink, server, gateway }] of Object.entries(strangers)) {
+  scenario(`the uplink’s default is one ${what}: the server is reached by its gateway`, async (lab, t) => {
+    await lab.machine({
+      addresses: ['192.168.1.10/24 dev eth0', '2001:db8:1::2/64 dev eth0'],
+      routes: '192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10',
+      profiles: `[link.work]\ndefault-route = "replace"\nserver = "${server}"\nipv6 = "route"\n`,
+    });
+    await lab.ip(uplink);
+    await lab.connect('ppp0');
+    await lab.connect6('ppp0');
+    await lab.fine(lab.hook('ip-up', 'ppp0'));
+    await lab.fine(lab.hook('ipv6-up', 'ppp0', ends6));
+    const family = server.includes(':') ? '-6 ' : '';
+    t.match(await lab.ip(`${family}route get ${server}`), `via ${gateway} dev eth0`);
   });
 }
 
