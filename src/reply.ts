@@ -21,8 +21,9 @@ export function replyTo(
   if (stateFault !== undefined) return { ok: false, code: 'STATE', text: stateFault, saved: nextSave() };
   if (outcome === 'stale') return { ok: true, text: `nothing to do: ${because}` };
   if (failures.length > 0) return { ok: false, code: 'ROUTE', text: failureLines(settlement).join('; ') };
-  const unresolved = link?.unresolved ?? [];
-  if (outcome !== 'down' && unresolved.length > 0)
+  const { unresolved = [], servers = [] } = link ?? {};
+  // Where a server is known the default is on the link, and the status has the name that does not resolve.
+  if (outcome !== 'down' && unresolved.length > 0 && servers.length === 0)
     return { ok: false, code: 'SERVER', text: `no address for ${unresolved.join(', ')}` };
   const told = outcome === 'down' || link === undefined ? state.links : [link];
   return { ok: true, text: linksLine(told, decision) };

@@ -10,6 +10,7 @@ import {
 } from './link.ts';
 import type { Interface } from './observed.ts';
 import type { Profile } from './profile.ts';
+import { serversAfter } from './server.ts';
 
 /** What the daemon found out about a link, beside what pppd says of it. */
 export interface Findings {
@@ -30,6 +31,7 @@ export function absorbEvent(
   const isUp = event.name.endsWith('-up') && applied.outcome !== 'stale';
   if (!isUp || applied.link === undefined) return applied;
   const link = { ...applied.link, ...findings };
+  link.servers = serversAfter(findings, link, () => links.filter(({ ifindex }) => ifindex === link.ifindex));
   const known = linksAfter(applied.links, { gone: [applied.link], come: [link] });
   const isReturned = (other: Link) => other.lost === true && other.profile?.name === link.profile?.name;
   // The dark since it was lost is over, of the family that the event is about.

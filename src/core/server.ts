@@ -1,3 +1,6 @@
+import type { Link } from './link.ts';
+import { type Profile, serversOf } from './profile.ts';
+
 /** Options of pptp(8) that take a value in the next word. */
 const pptpOptionsWithValue = new Set(
   '--phone --quirks --timeout --idle-wait --max-echo-wait --logstring --localbind --rtmark --loglevel --missing-window --test-type --test-rate'.split(
@@ -41,4 +44,43 @@ function serverOfPptp(words: readonly string[]): string[] {
 /** Host names and addresses only; whatever else stands there is not asked for in the DNS. */
 function onlyServers(words: readonly string[]): string[] {
   return words.filter(word => /^[A-Za-z0-9:]([A-Za-z0-9._:-]{0,253}[A-Za-z0-9])?$/.test(word));
+}
+
+/** Where the servers of a link are, and the names that have no address. */
+interface Found {
+  servers: readonly string[];
+  unresolved: readonly string[];
+}
+
+/**
+ * The addresses of a link's servers, after its names were looked up. While one has no answer, what was known of the very same
+ * servers holds on: a name server is often out of reach for as long as the link is not what it was, and without its address
+ * a server has no pin, or the link no default.
+ */
+export function serversAfter(
+  { servers, unresolved }: Found,
+  link: Named,
+  earlier: () => readonly (Named & Pick<Link, 'servers'>)[],
+): string[] {
+  if (unresolved.length === 0) return [...servers];
+  const wanted = namesOf(link);
+  const kept = earlier()
+    .filter(one => namesOf(one) === wanted)
+    .flatMap(one => one.servers);
+  return [...new Set([...servers, ...kept])];
+}
+
+type Named = Pick<Link, 'profile' | 'peerOptions'>;
+
+/** What the servers of a link are called, in one text to compare. */
+function namesOf({ profile, peerOptions }: Named): string {
+  const names = profile === undefined ? [] : [namesIn(profile, peerOptions)].flat();
+  return [...new Set(names)].sort().join(' ');
+}
+
+function namesIn(profile: Profile, peerOptions: readonly string[]): string | string[] {
+  const configured = serversOf(profile);
+  return configured === 'auto'
+    ? ['auto', ...serversOfProcesses(peerOptions), ...serversInPeerOptions(peerOptions)]
+    : configured;
 }

@@ -1,62 +1,20 @@
 import fc from 'fast-check';
 import t from 'tap';
-import * as v from 'valibot';
-import type { LinkEvent } from '../../src/core/event.ts';
 import { parsePrefix } from '../../src/core/prefix.ts';
-import { type Profile, ProfileSchema } from '../../src/core/profile.ts';
+import type { Profile } from '../../src/core/profile.ts';
 import { isOwn } from '../../src/core/route.ts';
 import { RouteIndex } from '../../src/core/route-index.ts';
-import { emptyState, type State } from '../../src/core/state.ts';
 import { Daemon } from '../../src/daemon.ts';
 import type { Reply } from '../../src/reply.ts';
 import { FakeKernel } from './fake-kernel.ts';
+import { Disk, event, plug, profile, quiet, server } from './machine.ts';
 
 const runs = Number(process.env.PPP_ROUTED_RUNS ?? 1000);
 // CI says the same of the same commit; other runs look at other tables.
 const chosen = process.env.PPP_ROUTED_SEED ?? (process.env.CI ? '1' : undefined);
 const seed = chosen === undefined ? {} : { seed: Number(chosen) };
-const server = '203.0.113.5';
-const quiet = {
-  info: () => undefined,
-  notice: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
 
 class Crash extends Error {}
-
-/** A disk that a test can make fail, and that a crash cannot take anything from. */
-class Disk {
-  state: State = emptyState('boot');
-  full = false;
-  beforeSave: () => void = () => undefined;
-  async load() {
-    return { state: structuredClone(this.state), notices: [] };
-  }
-  async save(state: State): Promise<void> {
-    this.beforeSave();
-    if (this.full) throw new Error('no space left on device');
-    this.state = structuredClone(state);
-  }
-}
-
-function profile(name: string, settings: object): Profile {
-  return { name, ...v.parse(ProfileSchema, { server, ...settings }) };
-}
-
-function event(name: LinkEvent['name'], link: string, more: Partial<LinkEvent> = {}): LinkEvent {
-  return {
-    name,
-    interface: link,
-    local: '10.99.0.2',
-    remote: '10.99.0.1',
-    ipparam: 'work',
-    pid: 7,
-    dns: [],
-    peerOptions: [],
-    ...more,
-  };
-}
 
 async function daemonOn(kernel: FakeKernel, disk: Disk, profiles: readonly Profile[]): Promise<Daemon> {
   const daemon = new Daemon({
@@ -108,12 +66,6 @@ const settings = fc.record({
   'default-route': fc.constantFrom('replace', 'metric', 'half', 'none'),
   priority: fc.integer({ min: 0, max: 2 }),
 });
-
-let nextIndex = 100;
-function plug(kernel: FakeKernel, name: string): void {
-  kernel.interfaces.push({ name, ifindex: nextIndex++, up: true });
-  kernel.add(`10.99.0.1 dev ${name} proto kernel scope link src 10.99.0.2`);
-}
 
 t.test('up and down on any table leaves it as it was, in its order, whatever the mode', async () => {
   await fc.assert(
@@ -446,7 +398,7 @@ t.test('our default stays where the state was lost and nothing else leads out', 
   const disk = new Disk();
   const daemon = await daemonOn(kernel, disk, profiles);
   t.same(kernel.table(), routes, 'after the start');
-  kernel.interfaces.push({ name: 'ppp1', ifindex: nextIndex++, up: true });
+  kernel.interfaces.push({ name: 'ppp1', ifindex: 99, up: true });
   disk.full = true;
   t.match(await daemon.handle(event('ip-up', 'ppp1', { ipparam: '' })), { code: 'STATE' });
   t.same(kernel.table(), routes, 'a link that cannot be saved');

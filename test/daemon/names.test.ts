@@ -1,0 +1,95 @@
+// The server's name does not resolve at a bad moment: what was known of it holds, and nothing leaks past a link.
+import t from 'tap';
+import type { Profile } from '../../src/core/profile.ts';
+import { Daemon } from '../../src/daemon.ts';
+import { FakeKernel } from './fake-kernel.ts';
+import { Disk, event, plug, profile, quiet, server } from './machine.ts';
+
+const name = 'vpn.example.com';
+const onUplink = [
+  'inet 10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2',
+  'inet default via 192.168.1.1 dev eth0 metric 100',
+];
+const onLink = [
+  'inet 10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2',
+  `inet ${server} via 192.168.1.1 dev eth0 proto 173`,
+  'inet default dev ppp0 proto 173',
+];
+
+/** A machine with one uplink; its names resolve to what stands in `answers`, when they do. */
+async function machine(...profiles: readonly Profile[]) {
+  const kernel = new FakeKernel();
+  kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];
+  kernel.add('default via 192.168.1.1 dev eth0 metric 100');
+  const names = { answers: { [name]: server } as Record<string, string>, before: async () => {} };
+  const daemon = new Daemon({
+    kernel,
+    store: new Disk(),
+    findServers: async wish => {
+      await names.before();
+      const asked = [wish.server].flat();
+      return {
+        servers: asked.flatMap(one => names.answers[one] ?? []),
+        unresolved: asked.filter(one => names.answers[one] === undefined),
+      };
+    },
+    journal: quiet,
+    onStatus: () => undefined,
+    bootId: 'boot',
+    retryAfter: 3_600_000,
+  });
+  await daemon.start(profiles);
+  return { kernel, daemon, names };
+}
+
+const wish = { 'default-route': 'replace', server: name };
+
+for (const onLoss of ['restore', 'block']) {
+  t.test(`an event of a link that is up, while its name does not resolve: ${onLoss}`, async t => {
+    const { kernel, daemon, names } = await machine(profile('work', { ...wish, 'on-loss': onLoss }));
+    plug(kernel, 'ppp0');
+    await daemon.handle(event('ip-up', 'ppp0'));
+    const up = kernel.table();
+    names.answers = {};
+    for (const again of ['ipv6-up', 'ip-up'] as const) {
+      t.match(await daemon.handle(event(again, 'ppp0')), { ok: true }, 'the default is where it should be');
+      t.same(kernel.table(), up, again);
+      t.match(daemon.snapshot(), { degraded: true, status: /no address for the server vpn\.example\.com/ });
+    }
+    names.answers = { [name]: '203.0.113.6' };
+    await daemon.handle(event('ip-up', 'ppp0'));
+    t.match(kernel.table().join('\n'), '203.0.113.6 via 192.168.1.1', 'another address, when there is one');
+    t.notMatch(kernel.table().join('\n'), server);
+    await daemon.close();
+  });
+}
+
+t.test('one of two names does not resolve any more: both keep their pins', async t => {
+  const both = profile('work', { ...wish, server: [name, 'other.example.com'] });
+  const { kernel, daemon, names } = await machine(both);
+  names.answers['other.example.com'] = '203.0.113.7';
+  plug(kernel, 'ppp0');
+  await daemon.handle(event('ip-up', 'ppp0'));
+  const up = kernel.table();
+  t.match(up.join('\n'), /203\.0\.113\.5 via[\s\S]*203\.0\.113\.7 via/);
+  names.answers = { 'other.example.com': '203.0.113.7' };
+  await daemon.handle(event('ip-up', 'ppp0'));
+  t.same(kernel.table(), up);
+  await daemon.close();
+});
+
+t.test(
+  'the link is called again to another server, whose name does not resolve: not the pins of the one before',
+  async t => {
+    const { kernel, daemon, names } = await machine(profile('work', { ...wish, server: 'auto' }));
+    names.answers = { auto: server };
+    const call = (peer: string) => event('ip-up', 'ppp0', { peerOptions: [`pty "pptp ${peer}"`] });
+    plug(kernel, 'ppp0');
+    await daemon.handle(call(name));
+    t.same(kernel.table(), onLink);
+    names.answers = {};
+    t.match(await daemon.handle(call('other.example.com')), { ok: false, code: 'SERVER' });
+    t.same(kernel.table(), onUplink);
+    await daemon.close();
+  },
+);
