@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Link } from './core/link.ts';
 import type { Profile } from './core/profile.ts';
+import { serversAfter } from './core/server.ts';
 import type { FindServers, ServerAddresses } from './rooms.ts';
 
 /** What becomes of the links in the next reconcile. */
@@ -22,11 +23,7 @@ export async function refresh(
       if (changed === undefined) return [];
       const { profile } = changed;
       const servers = profile === undefined ? noServers : await findServers(profile, link);
-      const same = isDeepStrictEqual(profile, link.profile);
-      // Better the address of before than none, while the same profile holds.
-      const keep = same && servers.servers.length === 0 && servers.unresolved.length > 0;
-      const findings = { profile, ...servers, ...(keep ? { servers: link.servers } : {}) };
-      return [{ before: link, findings }];
+      return [{ before: link, findings: { profile, ...servers } }];
     }),
   );
   const changes = new Map(found.flat().map(changed => [changed.before.order, changed]));
@@ -34,7 +31,9 @@ export async function refresh(
     const changed = changes.get(link.order);
     // Another configuration may have come while a name was looked up: then this is of yesterday.
     const isOfToday = isDeepStrictEqual(changed?.before.profile, link.profile);
-    return changed !== undefined && isOfToday ? { ...link, ...changed.findings } : link;
+    if (changed === undefined || !isOfToday) return link;
+    const after = { ...link, ...changed.findings };
+    return { ...after, servers: serversAfter(changed.findings, after, () => [link]) };
   };
   return current =>
     current.map(amend).filter(link => link.lost !== true || link.profile?.['on-loss'] === 'block');

@@ -78,6 +78,22 @@ t.test('one of two names does not resolve any more: both keep their pins', async
   await daemon.close();
 });
 
+for (const onLoss of ['restore', 'block']) {
+  t.test(`another key is edited while the name does not resolve: ${onLoss}`, async t => {
+    const before = { ...wish, 'on-loss': onLoss };
+    const { kernel, daemon, names } = await machine(profile('work', before));
+    plug(kernel, 'ppp0');
+    await daemon.handle(event('ip-up', 'ppp0'));
+    const up = kernel.table();
+    names.answers = {};
+    await daemon.configure([profile('work', { ...before, networks: ['193.6.37.0/24'] })]);
+    t.same(kernel.table(), [up[0], 'inet 193.6.37.0/24 dev ppp0 proto 173', ...up.slice(1)]);
+    await daemon.configure([profile('work', { ...before, server: 'other.example.com' })]);
+    t.notMatch(kernel.table().join('\n'), server, 'of another server nothing is known');
+    await daemon.close();
+  });
+}
+
 t.test(
   'the link is called again to another server, whose name does not resolve: not the pins of the one before',
   async t => {
