@@ -286,7 +286,9 @@ export class Daemon {
       const applied = batch.map(pending => this.#absorb(pending, observed));
       return { applied, settlement: await this.#settler.settle(this.#state) };
     } catch (error) {
-      if (!isOfKernel(error)) this.#state = { ...this.#state, links };
+      // What was displaced before the fault is known to the disk, as it is after a kill.
+      const { savedDefaults } = this.#settler.onDisk;
+      this.#state = { ...this.#state, savedDefaults, ...(!isOfKernel(error) && { links }) };
       throw error;
     }
   }

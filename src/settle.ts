@@ -50,6 +50,11 @@ export class Settler {
     this.#durable = onDisk;
   }
 
+  /** What would survive a kill. */
+  get onDisk(): State {
+    return this.#durable;
+  }
+
   /** Decides, saves and changes until a look at the kernel finds nothing left to do. The kernel was looked at just now. */
   async settle(wanted: State): Promise<Settlement> {
     const failed = new Map<string, StepFailure>();

@@ -6,7 +6,7 @@ import { isOwn } from '../../src/core/route.ts';
 import { RouteIndex } from '../../src/core/route-index.ts';
 import { Daemon } from '../../src/daemon.ts';
 import type { Reply } from '../../src/reply.ts';
-import { FakeKernel } from './fake-kernel.ts';
+import { Deaf, FakeKernel } from './fake-kernel.ts';
 import { Disk, event, plug, profile, quiet, server } from './machine.ts';
 
 const runs = Number(process.env.PPP_ROUTED_RUNS ?? 1000);
@@ -183,6 +183,51 @@ t.test('killed at any boundary and started again, it ends where it would have en
   );
 });
 
+t.test('a fault at any boundary, and well again: it ends where it would have ended', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      machine,
+      settings,
+      fc.nat(12),
+      fc.constantFrom('ip-up', 'ip-down', 'vanish'),
+      fc.constantFrom('ip does not answer', 'a fault of our own'),
+      async (kernel, wish, boundary, moment, fault) => {
+        const before = kernel.table();
+        const daemon = await daemonOn(kernel, new Disk(), [profile('work', wish)]);
+        plug(kernel, 'ppp0');
+        if (moment !== 'ip-up') await daemon.handle(event('ip-up', 'ppp0'));
+        let left = boundary;
+        kernel.beforeChange = () => {
+          if (left-- > 0) return;
+          kernel.isDeaf = fault === 'ip does not answer';
+          if (kernel.isDeaf) throw new Deaf('ip has ended');
+          if (left === -1) throw new TypeError('cannot read properties of undefined');
+        };
+        if (moment === 'vanish') kernel.remove('ppp0');
+        const told = moment === 'vanish' ? undefined : daemon.handle(event(moment, 'ppp0'));
+        const outcome = told?.then(
+          () => 'answered',
+          () => 'refused',
+        );
+        await daemon.reconcile();
+        kernel.beforeChange = () => undefined;
+        kernel.isDeaf = false;
+        await daemon.reconcile();
+        // What was refused comes again, from the spool.
+        if (moment !== 'vanish' && (await outcome) === 'refused') await daemon.handle(event(moment, 'ppp0'));
+        if (moment === 'ip-up') await daemon.handle(event('ip-down', 'ppp0'));
+        kernel.remove('ppp0');
+        await daemon.reconcile();
+        await daemon.close();
+        // An up that is refused half-way leaves one of two of a metric where it is, and the other goes back behind it.
+        const inOrder = (table: string[]) => (fault === 'a fault of our own' ? table.sort() : table);
+        return sameTexts(inOrder(kernel.table()), inOrder(before));
+      },
+    ),
+    { numRuns: runs * 2, ...seed },
+  );
+});
+
 t.test('several links in any order: the winner carries the default, and the last down restores', async () => {
   const names = ['ppp0', 'ppp1', 'ppp2', 'ppp3'];
   const steps = fc.array(
@@ -326,6 +371,41 @@ t.test('while ip cannot be asked an event has no answer, and when it can be each
     ['ppp0'],
   );
   t.equal(daemon.snapshot().degraded, false);
+  await daemon.close();
+});
+
+t.test('ip stops answering just after the default was displaced: it stays saved, and comes back', async t => {
+  const kernel = new FakeKernel();
+  kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];
+  const uplink = 'default via 192.168.1.1 dev eth0 metric 100';
+  kernel.add(uplink);
+  const disk = new Disk();
+  const daemon = await daemonOn(kernel, disk, [profile('work', { 'default-route': 'replace' })]);
+  plug(kernel, 'ppp0');
+  kernel.beforeChange = command => {
+    if (command === `route del ${uplink}`) kernel.isDeaf = true;
+  };
+  const up = daemon.handle(event('ip-up', 'ppp0'));
+  await daemon.reconcile();
+  t.notMatch(kernel.table(), `inet ${uplink}`, 'it is displaced');
+  t.match(daemon.snapshot(), { degraded: true, savedDefaults: [{ route: uplink }] });
+  kernel.isDeaf = false;
+  t.match(await Promise.all([up, daemon.reconcile()]), [{ ok: true }]);
+  t.match(disk.state, { savedDefaults: [{ route: uplink }] });
+
+  kernel.beforeChange = command => {
+    if (command.startsWith('route append')) kernel.isDeaf = true;
+  };
+  const down = daemon.handle(event('ip-down', 'ppp0'));
+  await daemon.reconcile();
+  t.match(disk.state, { savedDefaults: [{ route: uplink }] }, 'it was on its way back');
+  kernel.isDeaf = false;
+  t.match(await Promise.all([down, daemon.reconcile()]), [{ ok: true }]);
+  t.same(disk.state.savedDefaults, []);
+  t.same(
+    kernel.table().filter(line => line.includes('default')),
+    [`inet ${uplink}`],
+  );
   await daemon.close();
 });
 

@@ -4,7 +4,8 @@ import type { Family } from '../../src/core/prefix.ts';
 import { devicesOf, identityOf, parseRoute, type Route } from '../../src/core/route.ts';
 import type { Kernel } from '../../src/rooms.ts';
 
-class Deaf extends Error {
+/** As the kernel's room says it where `ip` cannot be asked. */
+export class Deaf extends Error {
   override readonly name = 'IpError';
 }
 

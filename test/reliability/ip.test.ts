@@ -167,6 +167,30 @@ for (const manner of ['missing', 'hang', 'fail', 'nonsense']) {
   });
 }
 
+scenario('ip hangs in the middle: what it displaced stays saved, and comes back', async (lab, t) => {
+  const machine = await Machine.on(lab, 'until route del default');
+  const uplink = 'default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100';
+  const isSaved = async (because: string) =>
+    t.match(await lab.state(), { savedDefaults: [{ route: uplink }] }, because);
+  await lab.connect('ppp0');
+  await isPatient(lab, t, 'ip-up');
+  t.notOk((await lab.lines()).includes(uplink), 'it is displaced');
+  await recovers(machine, onLink);
+  await isSaved('when ip is well again');
+
+  await machine.ipBecomes('until route append default');
+  await recovers(machine, onLink);
+  await lab.ip('link set ppp0 down');
+  await lab.ip('address del 10.99.0.2 peer 10.99.0.1/32 dev ppp0');
+  await isPatient(lab, t, 'ip-down');
+  await isSaved('while it is on its way back');
+  await lab.ip('link del ppp0');
+  await lab.restored(limits.recovered);
+  await statusThat(lab, ({ degraded, savedDefaults }) => !degraded && savedDefaults.length === 0, 15_000);
+  await leavesNone(machine, t);
+  troubles += 2;
+});
+
 /** Another default comes by another's hand: with a monitor that is well it is folded into the saved ones, and pins follow. */
 const renewal = 'default via 192.168.1.254 dev eth0 proto dhcp src 192.168.1.10 metric 100';
 const renewed = onLink.replace('203.0.113.5 via 192.168.1.1 ', '203.0.113.5 via 192.168.1.254 ');

@@ -9,7 +9,7 @@ const [ip, perl, timeout] = ['ip', 'perl', 'timeout'].map(find);
 
 /** An `ip` that does what the file beside it says. */
 const wrapper = (directory: string) => `#!/bin/sh
-read -r manner <${directory}/manner
+read -r manner words <${directory}/manner
 case $manner in
   well) exec ${ip} "$@" ;;
   hang) exec ${perl} -e '$SIG{TERM} = "IGNORE"; sleep 1000' ;;
@@ -20,11 +20,30 @@ case $manner in
       printf 'Deleted nonsense \\377\\033[2J\\n[ROUTE]default via\\n%s\\n' "$line"
     done ;;
   nonsense) exec ${perl} -e '$| = 1; while (<STDIN>) { print "\\0\\1nonsense default via \\377\\n" x 20; print STDERR "what?\\n" } sleep 1000' ;;
+  until) exec ${perl} ${directory}/until ${directory}/manner ${ip} "$words" "$@" ;;
   tight) case " $* " in
       *' monitor '*) exec ${ip} -rcvbuf 1 "$@" ;;
       *) exec ${ip} "$@" ;;
     esac ;;
 esac
+`;
+
+/** `until WORDS`: well, but once what it is told begins with these words, it does that and hangs. Others are well after it. */
+const until = String.raw`
+my ($manner, $ip, $words, @arguments) = @ARGV;
+exec $ip, @arguments unless grep { $_ eq '-batch' } @arguments;
+open my $to, '|-', $ip, @arguments or die;
+select((select($to), $| = 1)[0]);
+while (sysread STDIN, my $said, 65536) {
+  for my $line (split /(?<=\n)/, $said) {
+    syswrite $to, $line;
+    next unless $line =~ /^\Q$words/;
+    open my $file, '>', $manner or die;
+    print $file "well\n";
+    close $file;
+    sleep 1000;
+  }
+}
 `;
 
 /** The only `ip` for those that have `path` as their PATH. */
@@ -48,6 +67,7 @@ export class MoodyIp {
     await rm(join(this.path, 'ip'), { force: true });
     if (manner === 'missing') return;
     await writeFile(join(this.path, 'manner'), `${manner}\n`);
+    await writeFile(join(this.path, 'until'), until);
     await writeFile(join(this.path, 'ip'), wrapper(this.path));
     await chmod(join(this.path, 'ip'), 0o755);
   }
