@@ -171,7 +171,13 @@ scenario('a crowd of clients that are no good', async (lab, t) => {
     const crowded = await timeHooks(lab, t, isWhole ? 200 : 20);
     crowd.stdin.end();
     const { stdout } = await crowd;
-    t.ok(Number(stdout.split('\n').at(-1)) >= count, `${what}: they were there`, { stdout });
+    const [here = 0, came = 0] = (stdout.split('\n').at(-1) ?? '').split(' ').map(Number);
+    // What floods is shut out at once, and comes again and again; of too many some are turned away.
+    if (kind === 'flooding') t.ok(came > 2 * count, `${what}: they came ${came} times`, { stdout });
+    else
+      t.ok(here > count * (count > 1000 ? 0.4 : 0.8), `${what}: ${here} were there at any moment`, {
+        stdout,
+      });
     t.ok(crowded.median < 2 * alone.median + 20, `${what}: ${crowded.median} ms, alone ${alone.median} ms`);
     t.ok(crowded.worst < 2000, `${what}: nobody gives up: ${crowded.worst} ms`);
     await lab.until(async () => (await descriptorsOf(lab)) < 100, 10_000).catch(() => undefined);
@@ -179,6 +185,8 @@ scenario('a crowd of clients that are no good', async (lab, t) => {
     t.ok(open < 100, `${what}: nothing of them stays: ${open} descriptors are open`);
     sayFigures(t, `access ${what.replaceAll(/\W+/g, '-')}`, {
       clients: count,
+      'there-at-once': here,
+      came,
       'hook-ms': crowded.median,
       'slowest-ms': crowded.worst,
       spooled: crowded.spooled,

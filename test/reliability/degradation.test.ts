@@ -16,7 +16,7 @@ scenario('the journal is gone: every line is an EPIPE', async (lab, t) => {
   await lab.run('mkfifo', fifo);
   const daemon = startBy(lab, `exec 3<>${fifo} 4>${fifo} 3<&-; exec "$@" >&4 4>&-`);
   await routesAreSet(lab);
-  t.equal(daemon.exitCode, null, 'it goes on');
+  t.equal(daemon.exitCode ?? daemon.signalCode, null, 'it goes on');
   rows++;
 });
 
@@ -35,7 +35,7 @@ scenario('nobody reads the journal: a full pipe holds nothing up', async (lab, t
   }
   await lab.ip('link del ppp1');
   await routesAreSet(lab);
-  t.equal(daemon.exitCode, null, 'it goes on');
+  t.equal(daemon.exitCode ?? daemon.signalCode, null, 'it goes on');
   rows++;
 });
 
@@ -52,7 +52,7 @@ scenario('the clock jumps by years, to and fro', async (lab, t) => {
   await lab.up('ppp0');
   await lab.ip('link del ppp0');
   await lab.comesToShow(base, 3000);
-  t.equal(daemon.exitCode, null, 'it goes on');
+  t.equal(daemon.exitCode ?? daemon.signalCode, null, 'it goes on');
   rows++;
 });
 
@@ -80,7 +80,7 @@ scenario('the configuration cannot be read at start: links keep what they came u
 });
 
 for (const [what, script] of [
-  ['/proc has nothing but processes', 'mount -t tmpfs none /proc/sys; mount -t tmpfs none /proc/net || :'],
+  ['there is no /proc/sys', 'mount -t tmpfs none /proc/sys'],
   ['there is no /proc', 'mount -t tmpfs none /proc'],
 ] as const) {
   scenario(what, async (lab, t) => {
@@ -90,7 +90,7 @@ for (const [what, script] of [
       { ...environmentOf(lab), PPP_ROUTED_BOOT_ID: '11111111-2222-3333-4444-555555555555' },
     );
     await routesAreSet(lab);
-    t.equal(daemon.exitCode, null, 'it goes on');
+    t.equal(daemon.exitCode ?? daemon.signalCode, null, 'it goes on');
     rows++;
   });
 }
@@ -107,7 +107,7 @@ scenario('/proc as the unit has it: subset=pid, hidepid=invisible', async (lab, 
     { ...environmentOf(lab), PPP_ROUTED_BOOT_ID: '11111111222233334444555555555555' },
   );
   await routesAreSet(lab);
-  t.equal(daemon.exitCode, null, 'it goes on');
+  t.equal(daemon.exitCode ?? daemon.signalCode, null, 'it goes on');
   rows++;
 });
 
@@ -130,7 +130,7 @@ scenario('the service manager does not read what it is told', async (lab, t) => 
   await lab.until(() => told.trimEnd().endsWith(`STATUS=${status}`)).catch(() => undefined);
   t.equal(told.trimEnd().split('\n').at(-1), `STATUS=${status}`, 'what it hears last is true');
   t.match(told, /^READY=1/m, 'and that the daemon is ready');
-  t.equal(daemon.exitCode, null, 'it goes on');
+  t.equal(daemon.exitCode ?? daemon.signalCode, null, 'it goes on');
   rows++;
 });
 

@@ -30,6 +30,7 @@ class Machine {
   readonly lab: Lab;
   readonly #ip: MoodyIp;
   #daemon: Started | undefined;
+  log = '';
   started = new Stopwatch();
 
   static async on(lab: Lab, manner = 'well'): Promise<Machine> {
@@ -49,6 +50,9 @@ class Machine {
     const setUp = `${script} export PATH=${this.#ip.path}; exec 7>>${this.lab.directory}/told;`;
     this.started = new Stopwatch();
     this.#daemon = startBy(this.lab, `${setUp} exec "$@"`, { PPP_ROUTED_NOTIFY_FD: '7' });
+    this.#daemon.stdout.on('data', chunk => {
+      this.log += chunk;
+    });
     await statusThat(this.lab, () => true, 10_000);
   }
 
@@ -221,6 +225,11 @@ for (const [says, { manner, before, after }] of Object.entries(deaf)) {
     await lab.ip(`route replace ${renewal}`);
     await after?.(machine);
     await recovers(machine, renewed);
+    t.notMatch(
+      machine.log,
+      'were not as they were known',
+      'not only by the comparison that comes some time later',
+    );
     await lab.down('ppp0');
     await lab.comesToShow(`${renewal}\n 192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10`);
     t.notMatch(await lab.table(), ' proto 173');

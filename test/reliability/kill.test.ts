@@ -1,10 +1,11 @@
 // The daemon is killed at every boundary of everything that it does, in every mode, and started again.
 // The whole form dies at every boundary once, and RELIABILITY_SEED says in which manner: four in a row are all of them.
-// RELIABILITY_COUNT: how many times at most.
+// RELIABILITY_COUNT: how many times at most, beside the kills in recovery.
 import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { type HookResult, type Lab, scenario } from '../netns/lab.ts';
+import { choose } from './choice.ts';
 import { countOf, isWhole, sayFigures, seed } from './figure.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { type Point, Victim } from './victim.ts';
@@ -109,9 +110,11 @@ t.teardown(() => {
   const sorted = recoveries.sort((a, b) => a - b);
   const at = (share: number) => Math.round(sorted[Math.floor((sorted.length - 1) * share)] ?? 0);
   sayFigures(t, 'kill', {
+    seed,
     injections: figures.injections + figures.inRecovery,
     'of-these-in-recovery': figures.inRecovery,
     points: figures.points,
+    'not-passed': figures.missed,
     events: figures.events,
     'lost-events': figures.lost,
     'wrong-tables': figures.wrong,
@@ -143,6 +146,7 @@ class Lane {
   /** What each step ends in where nothing disturbs it. */
   readonly #expected = new Map<Step, string>();
   readonly #due = new Map<Step, Injection[]>();
+  #deaths = 0;
 
   static async on(lab: Lab, t: Test, mode: string): Promise<Lane> {
     const profiles = `[link.work]\ndefault-route = "${mode}"\nserver = "203.0.113.5"\nnetworks = ["10.20.0.0/16"]\n`;
@@ -180,17 +184,17 @@ class Lane {
   /** Goes through the cycle, with a kill in every step, as long as there are points or `most` is reached. */
   async inject(most: number): Promise<void> {
     const share = Math.ceil(most / steps.length);
-    for (const step of steps) this.#due.set(step, (this.#due.get(step) ?? []).slice(0, share));
+    for (const step of steps) this.#due.set(step, choose(this.#due.get(step) ?? [], share));
+    const due = [...this.#due.values()].flat().length;
     while ([...this.#due.values()].some(due => due.length > 0) && this.#t.passing()) {
       for (const step of cycle) {
         const injection = this.#due.get(step)?.shift();
         await this.#run(step, injection);
         if (!this.#t.passing()) return;
       }
-      const table = await this.#lab.table();
-      if (table !== this.#lab.before) figures.defaults++;
-      this.#t.equal(table, this.#lab.before, 'byte for byte as before');
+      this.#t.equal(await this.#lab.table(), this.#lab.before, 'byte for byte as before');
     }
+    this.#t.ok(this.#deaths > due * 0.95, `${this.#deaths} of ${due} points were passed, and it died there`);
   }
 
   async close(): Promise<void> {
@@ -212,6 +216,7 @@ class Lane {
       if (!this.#victim.isDead) await this.#victim.tell('rest');
       if (this.#victim.isDead) {
         figures.injections++;
+        this.#deaths++;
         if (injection.restart === 'late') await acted;
         started = await this.#restart(injection);
       } else figures.missed++;
@@ -251,6 +256,7 @@ class Lane {
     }
     if (found !== expected) {
       figures.wrong++;
+      if (savedIn(expected).some(route => !found.includes(route))) figures.defaults++;
       this.#t.equal(found, expected, story, { journal: this.#victim.log });
     } else if (started !== undefined) {
       const took = started.read(this.#victim.pid);
@@ -291,6 +297,11 @@ class Lane {
   }
 }
 
+/** The routes that stand in a status as saved. */
+function savedIn(status: string): string[] {
+  return /; saved: (.*)$/m.exec(status)?.[1]?.split(', ') ?? [];
+}
+
 function pointsOf(names: readonly string[]): Point[] {
   const counts = new Map<string, number>();
   return names
@@ -302,16 +313,10 @@ function pointsOf(names: readonly string[]): Point[] {
     });
 }
 
-/** Something changes there, on disk or in the kernel, or an event or its answer is under way. */
-const isWeighty = ({ name }: Point) =>
-  /< (route|rule|neigh) (add|append|prepend|replace|change|del)|^(before|within|after) |hook\.sock/.test(
-    name,
-  );
-
-/** Every point in a manner, and in the others; what changes something first. */
+/** Every point in a manner, and then in the others. */
 function injectionsAt(points: readonly Point[]): Injection[] {
-  const rounds = (isWhole ? [0] : [0, 1, 2, 3]).flatMap(round => {
-    const injections = points.map((point, i): Injection => {
+  return (isWhole ? [0] : [0, 1, 2, 3]).flatMap(round =>
+    points.map((point, i): Injection => {
       const manner = i + round + seed;
       return {
         ...point,
@@ -319,8 +324,6 @@ function injectionsAt(points: readonly Point[]): Injection[] {
         restart: manner % 4 < 2 ? 'at once' : 'late',
         again: manner % 4 === 0 ? [1 + ((i * 7 + manner) % 90)] : [],
       };
-    });
-    return [...injections.filter(isWeighty), ...injections.filter(point => !isWeighty(point))];
-  });
-  return rounds;
+    }),
+  );
 }

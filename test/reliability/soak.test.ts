@@ -32,6 +32,7 @@ const flapProfiles = flapping
   .join('');
 
 scenario(`${flaps} flaps`, async (lab, t) => {
+  t.teardown(() => flapsDone());
   await lab.machine({ profiles: flapProfiles, daemon: false });
   await neighbours(lab);
   const before = await lab.table();
@@ -80,7 +81,6 @@ scenario(`${flaps} flaps`, async (lab, t) => {
     'cpu-at-rest-percent': last.cpu.toFixed(2),
     'wakeups-a-second': last.wakeups.toFixed(1),
   });
-  flapsDone();
 });
 
 let flapsDone = () => {};

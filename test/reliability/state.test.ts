@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import t, { type Test } from 'tap';
 import { base, type Lab, linkAlone, onLink, replaceProfile, scenario } from '../netns/lab.ts';
+import { choose } from './choice.ts';
 import { statusThat } from './daemon.ts';
-import { countOf, sayFigures, seed } from './figure.ts';
+import { countOf, sayFigures } from './figure.ts';
 import { type Fault, Victim } from './victim.ts';
 
 const most = countOf({ short: 60, whole: 100_000 });
@@ -17,7 +18,7 @@ t.teardown(() =>
   sayFigures(t, 'state', {
     'starts-from-damaged-files': figures.starts,
     'wrong-routes': figures.wrong,
-    'refused-writes': figures.faults,
+    faults: figures.faults,
     'lost-defaults': figures.lost,
     'slowest-recovery-ms': Math.round(slowest),
   }),
@@ -239,13 +240,6 @@ function flipsOf(whole: Buffer, { from, step }: { from: number; step: number }):
   })).filter((_, at) => at % step === from);
 }
 
-/** So many of them, at even distances from a beginning that hangs on the seed; all if there are no more. */
-function choose<T>(all: readonly T[], count: number): T[] {
-  if (count >= all.length) return [...all];
-  const distance = all.length / count;
-  return Array.from({ length: count }, (_, i) => all[Math.floor((i + (seed % 97) / 97) * distance)] as T);
-}
-
 async function filesOf(lab: Lab): Promise<Map<string, Buffer>> {
   const directory = join(lab.directory, 'state');
   const names = await readdir(directory);
@@ -348,6 +342,9 @@ scenario(
     await lab.machine({ daemon: false });
     const victim = new Victim(lab, 'rest');
     await statusThat(lab, () => true, 10_000);
+    // The very first save has no generation before it.
+    await lab.up('ppp0');
+    await lab.down('ppp0');
     await victim.tell('trace');
     await lab.up('ppp0');
     const upCalls = callsIn(victim.points);
@@ -376,12 +373,15 @@ interface Failing {
 
 async function failsAtUp(lab: Lab, t: Test, { victim, fault }: Failing): Promise<void> {
   const story = `up: ${fault.code} ${fault.name}`;
+  const said = victim.log.length;
   await victim.tell(fault);
   await lab.connect('ppp0');
   const { exitCode, stderr } = await lab.hook('ip-up', 'ppp0');
   figures.faults++;
   const table = (await lab.lines()).join('\n');
   const wanted = (stderr === '' ? onLink : linkAlone).trim().split(/\n\s*/).join('\n');
+  t.match(victim.log.slice(said), `killer: failed ${fault.name}\n`, `${story}: it did fail`);
+  t.equal(stderr === '', fault.name.includes('.copy'), `${story}: what is not on disk is not called saved`);
   if (exitCode !== 0 || table !== wanted) {
     figures.wrong++;
     t.equal(table, wanted, `${story}: ${stderr}`, { journal: victim.log });
@@ -397,12 +397,14 @@ async function failsAtUp(lab: Lab, t: Test, { victim, fault }: Failing): Promise
 async function failsAtDown(lab: Lab, t: Test, { victim, fault }: Failing): Promise<void> {
   const story = `down: ${fault.code} ${fault.name}`;
   await lab.up('ppp0');
+  const said = victim.log.length;
   await victim.tell(fault);
   await lab.ip('link set ppp0 down');
   await lab.ip('address del 10.99.0.2 peer 10.99.0.1/32 dev ppp0');
   const { exitCode } = await lab.hook('ip-down', 'ppp0');
   await lab.ip('link del ppp0');
   figures.faults++;
+  t.match(victim.log.slice(said), `killer: failed ${fault.name}\n`, `${story}: it did fail`);
   t.equal(exitCode, 0, story);
   await isBack(lab, t, victim);
   await victim.tell('rest');
