@@ -13,7 +13,7 @@ import { type Point, Victim } from './victim.ts';
 /** How soon after a restart all must be right, in milliseconds. */
 const recoveryLimit = 1500;
 const modes = ['replace', 'metric', 'half', 'table', 'none'];
-const most = countOf({ short: 1000, whole: 100_000 });
+const most = countOf({ short: 900, whole: 100_000 });
 
 interface Step {
   name: string;
@@ -211,7 +211,8 @@ class Lane {
     }
     let started: Stopwatch | undefined;
     if (injection !== undefined) {
-      const isOver = step.whileDead ? this.#startOf(this.#victim) : acted.then(() => sleep(200));
+      // Some points are passed only at the look after the last.
+      const isOver = (step.whileDead ? this.#startOf(this.#victim) : acted).then(() => sleep(1500));
       await Promise.race([this.#victim.ended, isOver]);
       if (!this.#victim.isDead) await this.#victim.tell('rest');
       if (this.#victim.isDead) {
@@ -290,9 +291,9 @@ class Lane {
 
   /** Waits until no point has been passed for longer than the daemon ever puts off a look. */
   async #quiet(): Promise<void> {
-    for (let before = -1; before !== this.#victim.points.length; ) {
-      before = this.#victim.points.length;
-      await sleep(1000);
+    for (let since = performance.now(), count = -1; performance.now() - since < 900; await sleep(50)) {
+      if (count !== this.#victim.points.length) since = performance.now();
+      count = this.#victim.points.length;
     }
   }
 }
