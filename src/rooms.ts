@@ -9,6 +9,8 @@ export interface StepResult {
   step: Step;
   error?: string;
   skipped?: boolean;
+  /** Only a look tells whether it is done, or whether something is in its way; what needs it was left out. */
+  unsure?: boolean;
 }
 
 /** What of the kernel's tables matters. */

@@ -58,6 +58,7 @@ export class Settler {
   /** Decides, saves and changes until a look at the kernel finds nothing left to do. The kernel was looked at just now. */
   async settle(wanted: State): Promise<Settlement> {
     const failed = new Map<string, StepFailure>();
+    const doubted = new Set<string>();
     const refused = () =>
       new Set([...failed.values()].flatMap(({ step }) => ('route' in step ? [step.route.line] : [])));
     let state = wanted;
@@ -86,8 +87,8 @@ export class Settler {
         this.#isForgetful &&= decision.orphaned.length > 0;
         return { state, decision, observed, failures: [...failed.values()], stateFault, changes };
       }
-      const failures = await this.#apply(steps);
-      changes += steps.length - failures.length;
+      const { failures, taken } = await this.#apply(steps, doubted);
+      changes += taken;
       for (const failure of failures) failed.set(shellCommandOf(failure.step), failure);
     }
   }
@@ -134,24 +135,39 @@ export class Settler {
     }
   }
 
-  /** The steps that failed; each is told once, for as long as it goes on failing. */
-  async #apply(steps: readonly Step[]): Promise<StepFailure[]> {
+  /**
+   * The steps that failed; each is told once, for as long as it goes on failing. One that is unsure is done if the next look
+   * shows it; if it does not, what was in its way may have gone with this round, and it is `doubted`: tried once more.
+   */
+  async #apply(
+    steps: readonly Step[],
+    doubted: Set<string>,
+  ): Promise<{ failures: StepFailure[]; taken: number }> {
     const failures: StepFailure[] = [];
+    let taken = 0;
     const devices = devicesOfLinks(this.#durable.links);
     const isOfLink = (dev: string) => devices.some(some => some.has(dev));
-    for (const { step, error, skipped } of await this.#kernel.apply(steps)) {
+    const isTold = (step: Step) =>
+      this.#failures.some(earlier => shellCommandOf(earlier.step) === shellCommandOf(step));
+    for (const { step, error, skipped, unsure } of await this.#kernel.apply(steps)) {
+      const command = shellCommandOf(step);
+      if (unsure === true && !doubted.has(command)) {
+        doubted.add(command);
+        continue;
+      }
       const fields = stepFields(step, { isOfLink, failed: skipped === true || error !== undefined });
-      const text = `${sentenceOf(step)}: ${shellCommandOf(step)}`;
-      if (skipped === true) this.#journal.warn(fields, `not ${text}: what it needs failed`);
-      else if (error === undefined) this.#journal.info(fields, text);
-      else {
+      const text = `${sentenceOf(step)}: ${command}`;
+      if (skipped === true) {
+        if (!step.needs.some(isTold)) this.#journal.warn(fields, `not ${text}: what it needs failed`);
+      } else if (error === undefined) {
+        taken++;
+        this.#journal.info(fields, text);
+      } else {
         failures.push({ step, error });
-        if (!this.#failures.some(earlier => shellCommandOf(earlier.step) === shellCommandOf(step))) {
-          this.#journal.warn(fields, `failed ${text}: ${error}`);
-        }
+        if (!isTold(step)) this.#journal.warn(fields, `failed ${text}: ${error}`);
       }
     }
-    return failures;
+    return { failures, taken };
   }
 }
 

@@ -10,7 +10,7 @@ import { IpMonitor } from './ip-monitor.ts';
 import { Mirror, type Reading } from './mirror.ts';
 import { Names } from './names.ts';
 import { parseAddress, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
-import { failureOf, wavesOf } from './steps.ts';
+import { failureOf, isUnsure, wavesOf } from './steps.ts';
 import { Tables } from './tables.ts';
 
 /*
@@ -21,11 +21,15 @@ import { Tables } from './tables.ts';
  * 3. A step is carried out only after every step that it needs has been.
  */
 
-/** What became of a step. A step that was left out because one that it needs failed has `skipped`. */
+/**
+ * What became of a step. A step that was left out because one that it needs failed has `skipped`. `unsure`: the kernel has
+ * something in its place, and whether it is this is to be seen.
+ */
 export interface StepResult {
   step: Step;
   error?: string;
   skipped?: boolean;
+  unsure?: boolean;
 }
 
 /** What of the kernel's tables matters. */
@@ -171,16 +175,18 @@ export class Kernel {
     );
     for (const wave of waves) {
       const due = wave.filter(step => {
-        const isBlocked = step.needs.some(
-          needed => results.get(needed)?.error !== undefined || results.get(needed)?.skipped,
-        );
-        if (isBlocked) results.set(step, { step, skipped: true });
-        return !isBlocked;
+        const blocking = step.needs.flatMap(needed => {
+          const result = results.get(needed);
+          return result?.error !== undefined || result?.skipped ? result : [];
+        });
+        if (blocking.length === 0) return true;
+        results.set(step, { step, skipped: true, unsure: blocking.every(({ unsure }) => unsure === true) });
+        return false;
       });
       const take = (ofFamily: readonly Step[], answers: readonly Answer[]) =>
         ofFamily.forEach((step, i) => {
           const error = failureOf(step, answers[i]);
-          results.set(step, error === undefined ? { step } : { step, error });
+          results.set(step, error === undefined ? { step } : { step, error, unsure: isUnsure(step, error) });
           if (answers[i]?.error !== undefined) this.#mirror.suspect('a change was refused');
         });
       const inet = due.filter(step => familyOfStep(step) === 'inet');

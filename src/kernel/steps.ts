@@ -18,12 +18,19 @@ export function wavesOf(steps: readonly Step[]): Step[][] {
   return waves;
 }
 
-/** What is there already need not be added, what is gone need not be deleted; the next look tells. */
+/**
+ * Does the answer leave open whether it is done? What "File exists" is said of may be this very route (of a batch that was
+ * broken off and asked again) or another of its key, which IPv6 has no place beside. The next look tells.
+ */
+export function isUnsure(step: Step, error: string): boolean {
+  return step.kind.startsWith('add-') && error.includes('File exists');
+}
+
+/** What is gone need not be deleted. */
 export function failureOf(step: Step, answer: Answer | undefined): string | undefined {
   if (answer === undefined) return 'ip gave no answer';
   const { error } = answer;
   if (error === undefined) return undefined;
-  if (step.kind.startsWith('add-') && error.includes('File exists')) return undefined;
   if (step.kind.startsWith('delete-') && /No such (process|file or directory)|Cannot find device/.test(error))
     return undefined;
   return error.replace(/^(RTNETLINK answers|Error): /, '');

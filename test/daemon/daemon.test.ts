@@ -6,6 +6,7 @@ import { isOwn } from '../../src/core/route.ts';
 import { RouteIndex } from '../../src/core/route-index.ts';
 import { Daemon } from '../../src/daemon.ts';
 import type { Reply } from '../../src/reply.ts';
+import type { Sentences } from '../../src/rooms.ts';
 import { Deaf, FakeKernel } from './fake-kernel.ts';
 import { Disk, event, plug, profile, quiet, server } from './machine.ts';
 
@@ -16,12 +17,17 @@ const seed = chosen === undefined ? {} : { seed: Number(chosen) };
 
 class Crash extends Error {}
 
-async function daemonOn(kernel: FakeKernel, disk: Disk, profiles: readonly Profile[]): Promise<Daemon> {
+async function daemonOn(
+  kernel: FakeKernel,
+  disk: Disk,
+  profiles: readonly Profile[],
+  journal: Sentences = quiet,
+): Promise<Daemon> {
   const daemon = new Daemon({
     kernel,
     store: disk,
     findServers: async found => ({ servers: found.server === server ? [server] : [], unresolved: [] }),
-    journal: quiet,
+    journal,
     onStatus: () => undefined,
     bootId: 'boot',
     retryAfter: 3_600_000,
@@ -461,6 +467,69 @@ t.test('what makes the daemon stumble without any event costs no event', async t
   await daemon.reconcile();
   t.match(await up, { ok: true });
   t.equal(daemon.snapshot().degraded, false);
+  await daemon.close();
+});
+
+const table6 = (kernel: FakeKernel) => kernel.table().filter(line => line.startsWith('inet6'));
+
+for (const mode of ['replace', 'metric']) {
+  t.test(`${mode}: what has the place of our IPv6 default is a failure, and over when it goes`, async t => {
+    const kernel = new FakeKernel();
+    kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];
+    const uplink = 'default via fe80::1 dev eth0 proto static metric 1';
+    kernel.add(uplink, 'inet6');
+    const tried: string[] = [];
+    kernel.beforeChange = command => tried.push(command);
+    const said: string[] = [];
+    const journal = { ...quiet, warn: (_: object, text: string) => said.push(text) };
+    const settings = { 'default-route': mode, ipv6: 'route' };
+    const daemon = await daemonOn(kernel, new Disk(), [profile('work', settings)], journal);
+    plug(kernel, 'ppp0');
+    const ends = { local: 'fe80::8:2', remote: 'fe80::8:1' };
+    const reply = await daemon.handle(event('ipv6-up', 'ppp0', ends));
+    const ours = '::/0 dev ppp0 proto 173 metric 1';
+    t.match(reply, {
+      ok: false,
+      code: 'ROUTE',
+      text: `ip -6 route add ${ours}: RTNETLINK answers: File exists`,
+    });
+    t.match(daemon.snapshot(), { degraded: true, troubles: [/File exists/] });
+    t.same(tried, Array(2).fill(`route add ${ours}`), 'once more after a look, and no more');
+    t.same(table6(kernel), [`inet6 ${uplink}`], 'the uplink keeps what ours does not stand for');
+
+    await daemon.reconcile();
+    t.match(
+      said.filter(text => text.includes('::/0') || text.includes(uplink)),
+      [
+        /^failed adding the default over the link: .*File exists$/,
+        ...(mode === 'replace' ? [/^not deleting the uplink's default, .*: what it needs failed$/] : []),
+      ],
+      'each told once',
+    );
+    kernel.run(`route del ${uplink}`, 'inet6');
+    await daemon.reconcile();
+    t.same(table6(kernel), [`inet6 ${ours}`]);
+    t.match(daemon.snapshot(), { degraded: false });
+    await daemon.close();
+  });
+}
+
+t.test('the IPv6 default goes from one link to the other, which has its very place', async t => {
+  const kernel = new FakeKernel();
+  kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];
+  const uplink = 'inet6 default via fe80::1 dev eth0 proto static metric 1024';
+  kernel.add(uplink.slice(6), 'inet6');
+  const daemon = await daemonOn(kernel, new Disk(), [
+    profile('work', { 'default-route': 'replace', ipv6: 'route' }),
+  ]);
+  for (const name of ['ppp0', 'ppp1']) {
+    plug(kernel, name);
+    const ends = { local: 'fe80::8:2', remote: 'fe80::8:1' };
+    t.match(await daemon.handle(event('ipv6-up', name, ends)), { ok: true });
+    t.same(table6(kernel), [`inet6 ::/0 dev ${name} proto 173 metric 1`]);
+  }
+  for (const name of ['ppp1', 'ppp0']) t.match(await daemon.handle(event('ipv6-down', name)), { ok: true });
+  t.same(table6(kernel), [uplink]);
   await daemon.close();
 });
 

@@ -2,7 +2,7 @@ import type { Address, Interface, Observed } from '../../src/core/observed.ts';
 import { commandOf, type Step } from '../../src/core/plan.ts';
 import type { Family } from '../../src/core/prefix.ts';
 import { devicesOf, identityOf, parseRoute, type Route } from '../../src/core/route.ts';
-import type { Kernel } from '../../src/rooms.ts';
+import type { Kernel, StepResult } from '../../src/rooms.ts';
 
 /** As the kernel's room says it where `ip` cannot be asked. */
 export class Deaf extends Error {
@@ -56,21 +56,23 @@ export class FakeKernel implements Kernel {
     return this.observe();
   }
 
-  async apply(steps: readonly Step[]): Promise<{ step: Step; error?: string; skipped?: boolean }[]> {
-    const failed = new Set<Step>();
+  async apply(steps: readonly Step[]): Promise<StepResult[]> {
+    const failed = new Map<Step, StepResult>();
+    const fail = (result: StepResult) => {
+      failed.set(result.step, result);
+      return result;
+    };
     return [...steps]
       .sort((a, b) => a.stage - b.stage)
       .map(step => {
-        if (step.needs.some(needed => failed.has(needed))) {
-          failed.add(step);
-          return { step, skipped: true };
-        }
+        const blocking = step.needs.flatMap(needed => failed.get(needed) ?? []);
+        if (blocking.length > 0)
+          return fail({ step, skipped: true, unsure: blocking.every(({ unsure }) => unsure === true) });
         const command = commandOf(step);
         this.beforeChange(command);
         const error = this.run(command, 'route' in step ? step.route.family : 'inet');
-        if (error === undefined || /File exists|No such process/.test(error)) return { step };
-        failed.add(step);
-        return { step, error };
+        if (error === undefined || error.includes('No such process')) return { step };
+        return fail({ step, error, unsure: error.includes('File exists') });
       });
   }
 
@@ -96,8 +98,7 @@ export class FakeKernel implements Kernel {
       return 'Error: Device for nexthop is not up.';
     if (this.routes.some(other => identityOf(other) === identityOf(route)))
       return 'RTNETLINK answers: File exists';
-    if (verb === 'add' && this.routes.some(sameKey) && family === 'inet')
-      return 'RTNETLINK answers: File exists';
+    if (verb === 'add' && this.routes.some(sameKey)) return 'RTNETLINK answers: File exists';
     if (verb !== 'add' && verb !== 'append' && verb !== 'prepend')
       throw new Error(`the fake kernel does not know: route ${verb}`);
     const before =

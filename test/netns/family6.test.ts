@@ -183,6 +183,44 @@ scenario('ipv6 = "route": one family of a link that is to stay dark ends alone',
   await lab.restored();
 });
 
+for (const mode of ['replace', 'metric']) {
+  scenario(`ipv6 = "route", ${mode}: the uplink has the place of our default`, async (lab, t) => {
+    const uplink = 'default via fe80::1 dev eth0 proto static metric 1';
+    await lab.machine({ ...machine, routes6: '', profiles: profile('route', mode) });
+    await lab.ip(`-6 route add ${uplink}`);
+    await connect(lab);
+    await lab.fine(lab.hook('ip-up', 'ppp0'));
+    const { stderr } = await lab.hook('ipv6-up', 'ppp0', ends6);
+    t.match(stderr, /error ROUTE ip -6 route add ::\/0 dev ppp0 proto 173 metric 1: File exists/);
+    t.match(await lab.status(), { degraded: true, troubles: [/File exists/] });
+    t.equal(await lab.deviceTo(world6), 'eth0', 'IPv6 has a way out');
+    t.equal(await lab.deviceTo('198.51.100.7'), 'ppp0', 'IPv4 goes on');
+    t.equal(lab.log().filter(line => /File exists/.test(line) && /failed adding/.test(line)).length, 1);
+    t.equal(
+      lab.log().filter(line => /(?<!failed )adding .*::\/0/.test(line)).length,
+      0,
+      'nothing is told as done',
+    );
+
+    await lab.ip(`-6 route del ${uplink}`);
+    await lab.until(async () => !(await lab.status()).degraded, 7000);
+    t.equal(await lab.deviceTo(world6), 'ppp0', 'and it goes over the link when the place is free');
+  });
+}
+
+scenario('one link routes IPv6 where another blocks it: the second is said not to be', async (lab, t) => {
+  const other = '[link.other]\ndefault-route = "none"\nipv6 = "block"\n';
+  await lab.machine({ ...machine, profiles: `${profile('route', 'half')}${other}` });
+  await connect(lab);
+  await lab.fine(lab.hook('ip-up', 'ppp0'));
+  await lab.fine(lab.hook('ipv6-up', 'ppp0', ends6));
+  await lab.connect('ppp1', { ipparam: 'other' });
+  const { stderr } = await lab.hook('ip-up', 'ppp1', { ipparam: 'other' });
+  t.match(stderr, /unreachable 2000::\/3 .*: File exists/);
+  t.match(await lab.status(), { degraded: true });
+  t.equal(lab.log().filter(line => line.includes('unreachable 2000::/3')).length, 1, 'once');
+});
+
 /** The interface as pppd makes it, with addresses of both families; no hook yet. */
 async function connect(lab: Lab): Promise<void> {
   await lab.connect('ppp0');
