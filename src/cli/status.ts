@@ -54,7 +54,8 @@ function describeStatus(snapshot: Snapshot, terminal: Terminal): string {
   const { degraded, links, savedDefaults, troubles, warnings } = snapshot;
   const mark = degraded ? terminal.paint('red', 'degraded') : terminal.paint('green', 'fine');
   const saved = savedDefaults.map(
-    ({ route, lapsed }) => `  ${route}${lapsed ? ' (its device went down since)' : ''}`,
+    ({ route, lapsed }) =>
+      `  ${route}${lapsed ? ' (the last resort: its device went down since, or another took its place)' : ''}`,
   );
   const wrong = troubles.flatMap(trouble => [
     `  ${trouble}`,

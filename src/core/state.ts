@@ -14,7 +14,7 @@ const SavedDefaultSchema = v.object({
   family: v.picklist(['inet', 'inet6']),
   /** `ip route add` takes this line as it stands. */
   route: v.pipe(v.string(), v.regex(/^[ -~]+$/)),
-  /** Its device went down since: the kernel would have dropped it by itself. */
+  /** Its device went down since, or another device's took its place: the kernel may have dropped it by itself. */
   lapsed: v.optional(v.boolean()),
 });
 

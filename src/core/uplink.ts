@@ -62,6 +62,8 @@ export function isInstallable(route: Route, observed: Observed): boolean {
 /**
  * The saved set after a look at the kernel, for one family. It is what the kernel would have if nothing had been
  * displaced: a default that came back takes the place of the one it renews, and a route whose device went down has lapsed.
+ * So has one whose place was taken through another device: had both been there, nobody knows whether it would have been
+ * replaced or had the other beside it. At one metric the last that was set counts, and the others are the last resort.
  */
 export function foldSaved(
   saved: readonly SavedDefault[],
@@ -71,23 +73,35 @@ export function foldSaved(
   const here = new Set(present.map(identityOf));
   const known = new Set(saved.flatMap(entry => savedRoute(entry) ?? []).map(identityOf));
   const newer = present.filter(route => !known.has(identityOf(route)));
+  const returned = saved.flatMap(entry => {
+    const route = entry.lapsed === true ? savedRoute(entry) : undefined;
+    return route !== undefined && here.has(identityOf(route)) ? [route] : [];
+  });
   const kept = saved.flatMap(entry => {
     const route = savedRoute(entry);
     if (route === undefined) return [entry];
     if (here.has(identityOf(route))) return [{ family: entry.family, route: entry.route }];
-    if (newer.some(candidate => supersedes(candidate, route))) return [];
-    return [isInstallable(route, observed) ? entry : { ...entry, lapsed: true }];
+    if (newer.some(candidate => supersedes(candidate, route) && haveSameDevices(candidate, route))) return [];
+    const isOutdone = [...newer, ...returned].some(
+      candidate => supersedes(candidate, route) && !haveSameDevices(candidate, route),
+    );
+    return [isInstallable(route, observed) && !isOutdone ? entry : { ...entry, lapsed: true }];
   });
   return sortByMetric([...kept, ...newer.map(route => ({ family: route.family, route: route.line }))]);
 }
 
 /** Would this default have replaced that one, had that one still been there? By key, as the kernel; by lease, as DHCP. */
-export function supersedes(newer: Route, older: Route): boolean {
+function supersedes(newer: Route, older: Route): boolean {
   if (newer.family !== older.family || newer.tos !== older.tos) return false;
   // The kernel sets it beside whatever is there.
   if (isAdvertised(newer)) return false;
-  if (newer.metric === older.metric) return true;
-  return newer.protocol === older.protocol && devicesOf(newer).join() === devicesOf(older).join();
+  return (
+    newer.metric === older.metric || (newer.protocol === older.protocol && haveSameDevices(newer, older))
+  );
+}
+
+function haveSameDevices(a: Route, b: Route): boolean {
+  return devicesOf(a).join() === devicesOf(b).join();
 }
 
 /** The kernel's own order; routes of one metric stay in the order they were saved in. */

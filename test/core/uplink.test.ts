@@ -14,9 +14,14 @@ import {
 const lease = 'default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100';
 const other = 'default via 192.168.1.254 dev eth0 proto dhcp src 192.168.1.10 metric 100';
 const wifi = 'default via 172.16.0.1 dev wlan0 proto dhcp metric 600';
+const wifiAt100 = 'default via 172.16.0.1 dev wlan0 proto dhcp metric 100';
 
 function saved(...lines: string[]): SavedDefault[] {
   return lines.map(route => ({ family: 'inet', route }));
+}
+
+function lapsed(...lines: string[]): SavedDefault[] {
+  return saved(...lines).map(entry => ({ ...entry, lapsed: true }));
 }
 
 function routes(...lines: string[]): Route[] {
@@ -72,6 +77,48 @@ t.test('the saved set follows what happens while the link is up', async t => {
       [],
       both,
       [{ family: 'inet', route: lease, lapsed: true }],
+    ],
+    [
+      'another device took its place: it is the last resort',
+      saved(lease),
+      [wifiAt100],
+      both,
+      [...lapsed(lease), ...saved(wifiAt100)],
+    ],
+    [
+      'it moved back',
+      [...lapsed(lease), ...saved(wifiAt100)],
+      [lease],
+      both,
+      [...saved(lease), ...lapsed(wifiAt100)],
+    ],
+    [
+      'it moved back, with another lease',
+      [...lapsed(lease), ...saved(wifiAt100)],
+      [other],
+      both,
+      [...lapsed(wifiAt100), ...saved(other)],
+    ],
+    [
+      'and the other device went down again',
+      [...lapsed(lease), ...saved(wifiAt100)],
+      [],
+      machine('eth0'),
+      lapsed(lease, wifiAt100),
+    ],
+    [
+      'one of two of a metric came back through another device',
+      saved(lease, wifiAt100),
+      [wifiAt100],
+      both,
+      saved(lease, wifiAt100),
+    ],
+    [
+      'one of two of a device came back after it was down',
+      lapsed(lease, 'default via 192.168.1.254 dev eth0 proto dhcp metric 200'),
+      [lease],
+      both,
+      [...saved(lease), ...lapsed('default via 192.168.1.254 dev eth0 proto dhcp metric 200')],
     ],
   ];
   for (const [name, before, present, observed, after] of rows)

@@ -59,6 +59,56 @@ scenario('a worse uplink appears: the pin stays, and both are there at the end',
   );
 });
 
+const noMetric = base.replace(' proto dhcp src 192.168.1.10 metric 100', '');
+const lateUplinks: Record<string, { device: string; arrives(lab: Lab): Promise<void> }> = {
+  'a card that DHCP gives the same metric': {
+    device: 'wlan0',
+    arrives: async lab => {
+      await lab.plug('wlan0');
+      await lab.addAddress('172.16.0.10/24 dev wlan0');
+      await lab.ip('route append default via 172.16.0.1 dev wlan0');
+    },
+  },
+  'a PPP line with pppd’s `defaultroute`': {
+    device: 'ppp1',
+    arrives: async lab => {
+      await lab.connect('ppp1');
+      await lab.ip('route append default dev ppp1');
+      await lab.fine(lab.hook('ip-up', 'ppp1', { ipparam: 'backup' }));
+    },
+  },
+};
+
+for (const [what, { device, arrives }] of Object.entries(lateUplinks)) {
+  scenario(`at the metric of the displaced default comes ${what}, and goes again`, async (lab, t) => {
+    await lab.machine({ routes: noMetric });
+    await lab.up('ppp0');
+    await arrives(lab);
+    await lab.until(async () => (await lab.deviceTo('203.0.113.5')) === device);
+    await lab.ip(`link del ${device}`);
+    await lab.until(async () => (await lab.deviceTo('203.0.113.5')) === 'eth0').catch(() => undefined);
+    t.equal(
+      await lab.deviceTo('203.0.113.5'),
+      'eth0',
+      'the pin is back on the card that was fine all the time',
+    );
+    await lab.down('ppp0');
+    await lab.restored(1000);
+  });
+
+  scenario(`at the metric of the displaced default comes ${what}, and stays`, async lab => {
+    await lab.machine({ routes: noMetric });
+    await lab.up('ppp0');
+    await arrives(lab);
+    await lab.until(async () => (await lab.deviceTo('203.0.113.5')) === device);
+    await lab.down('ppp0');
+    await onlyDefault(
+      lab,
+      `default ${device === 'ppp1' ? '' : 'via 172.16.0.1 '}dev ${device}${device === 'ppp1' ? ' scope link' : ''}`,
+    );
+  });
+}
+
 // The wall clock jumps at a resume; there is none in a decision, and timers run by the monotonic clock.
 scenario(
   'suspend and resume: every device goes down and comes up, the lease is taken anew',
