@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
+import { endDark } from './core/absorb.ts';
 import type { Link } from './core/link.ts';
 import type { Profile } from './core/profile.ts';
-import { serversAfter } from './core/server.ts';
+import { isServerKnown, serversAfter } from './core/server.ts';
 import type { FindServers, ServerAddresses } from './rooms.ts';
 
 /** What becomes of the links in the next reconcile. */
@@ -33,8 +34,20 @@ export async function refresh(
     const isOfToday = isDeepStrictEqual(changed?.before.profile, link.profile);
     if (changed === undefined || !isOfToday) return link;
     const after = { ...link, ...changed.findings };
-    return { ...after, servers: serversAfter(changed.findings, after, () => [link]) };
+    // What is lost loops nothing through itself: it stays dark, whoever its server is to be.
+    const before = link.lost === true ? { ...after, servers: link.servers } : link;
+    return { ...after, servers: serversAfter(changed.findings, after, () => [before]) };
   };
-  return current =>
-    current.map(amend).filter(link => link.lost !== true || link.profile?.['on-loss'] === 'block');
+  return current => {
+    const after = current.map(amend);
+    const lost = after.filter(link => link.lost === true && link.profile?.['on-loss'] === 'block');
+    const present = after.filter(link => link.lost !== true);
+    const isReturned = (link: Link, i: number) => link.lost !== true && isReady(link) && !isReady(current[i]);
+    return lost.length === 0 ? present : [...present, ...after.filter(isReturned).reduce(endDark, lost)];
+  };
+}
+
+/** What is wanted of it is known, and can be done. */
+function isReady(link: Link | undefined): boolean {
+  return link?.profile !== undefined && isServerKnown(link);
 }

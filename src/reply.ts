@@ -1,5 +1,6 @@
 import { failureLines } from './condition.ts';
 import type { Applied } from './core/link.ts';
+import { isServerKnown } from './core/server.ts';
 import { linksLine } from './core/status.ts';
 import type { Settlement } from './settle.ts';
 
@@ -21,10 +22,9 @@ export function replyTo(
   if (stateFault !== undefined) return { ok: false, code: 'STATE', text: stateFault, saved: nextSave() };
   if (outcome === 'stale') return { ok: true, text: `nothing to do: ${because}` };
   if (failures.length > 0) return { ok: false, code: 'ROUTE', text: failureLines(settlement).join('; ') };
-  const { unresolved = [], servers = [] } = link ?? {};
   // Where a server is known the default is on the link, and the status has the name that does not resolve.
-  if (outcome !== 'down' && unresolved.length > 0 && servers.length === 0)
-    return { ok: false, code: 'SERVER', text: `no address for ${unresolved.join(', ')}` };
+  if (outcome !== 'down' && link !== undefined && !isServerKnown(link))
+    return { ok: false, code: 'SERVER', text: `no address for ${(link.unresolved ?? []).join(', ')}` };
   const told = outcome === 'down' || link === undefined ? state.links : [link];
   return { ok: true, text: linksLine(told, decision) };
 }

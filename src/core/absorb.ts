@@ -1,16 +1,9 @@
 import { linksAfter } from './bucket.ts';
-import {
-  type Applied,
-  type Arrival,
-  applyEvent,
-  familyOfEvent,
-  hasLost,
-  type Link,
-  withoutFamily,
-} from './link.ts';
+import { families } from './demand.ts';
+import { type Applied, type Arrival, applyEvent, hasLost, type Link, withoutFamily } from './link.ts';
 import type { Interface } from './observed.ts';
 import type { Profile } from './profile.ts';
-import { serversAfter } from './server.ts';
+import { isServerKnown, serversAfter } from './server.ts';
 
 /** What the daemon found out about a link, beside what pppd says of it. */
 export interface Findings {
@@ -31,17 +24,28 @@ export function absorbEvent(
   const isUp = event.name.endsWith('-up') && applied.outcome !== 'stale';
   if (!isUp || applied.link === undefined) return applied;
   const link = { ...applied.link, ...findings };
-  link.servers = serversAfter(findings, link, () => links.filter(({ ifindex }) => ifindex === link.ifindex));
+  const isEarlier = (other: Link) => other.ifindex === link.ifindex || isLostOf(other, link);
+  link.servers = serversAfter(findings, link, () => links.filter(isEarlier));
   const known = linksAfter(applied.links, { gone: [applied.link], come: [link] });
-  const isReturned = (other: Link) => other.lost === true && other.profile?.name === link.profile?.name;
-  // The dark since it was lost is over, of the family that the event is about.
-  return {
-    ...applied,
-    link,
-    links: hasLost(links)
-      ? known.flatMap(other => (isReturned(other) ? withoutFamily(other, familyOfEvent(event)) : [other]))
-      : known,
-  };
+  return { ...applied, link, links: hasLost(links) ? endDark(known, link) : known };
+}
+
+/**
+ * The dark since the loss of a link is over when another of its profile takes the default, in the families that that one
+ * has. One that cannot (its server is not known) leaves it dark: there would be nothing but the uplink.
+ */
+export function endDark(links: readonly Link[], returned: Link): Link[] {
+  const over = families.filter(family => returned[family] !== undefined);
+  return links.flatMap(link => {
+    if (!isLostOf(link, returned)) return [link];
+    // One that keeps nothing dark is not kept beside the next.
+    if (!isServerKnown(returned)) return isServerKnown(link) ? [link] : [];
+    return over.reduce((left, family) => left.flatMap(one => withoutFamily(one, family)), [link]);
+  });
+}
+
+function isLostOf(link: Link, { profile }: Link): boolean {
+  return link.lost === true && link.profile?.name === profile?.name;
 }
 
 /** Above the order of every link. */

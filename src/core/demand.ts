@@ -6,6 +6,7 @@ import { type Interface, isUp, type Observed } from './observed.ts';
 import { type OwnRoute, type OwnRule, ownMetric, ownRoute, ownTable, rulePriority } from './own-route.ts';
 import { type Family, formatPrefix, parsePrefix } from './prefix.ts';
 import type { Profile } from './profile.ts';
+import { isServerKnown } from './server.ts';
 
 /** A link that a profile matches, and that can carry packets or whose loss stops them. */
 export interface ActiveLink {
@@ -160,7 +161,7 @@ function ownTableRules(family: Family): OwnRule[] {
 
 function claimsDefault({ link, profile }: ActiveLink, family: Family): boolean {
   if (profile['default-route'] === 'none' || link[family] === undefined) return false;
-  if ((link.unresolved ?? []).length > 0 && link.servers.length === 0) return false;
+  if (!isServerKnown(link)) return false;
   return family === 'inet' || profile.ipv6 === 'route';
 }
 

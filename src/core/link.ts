@@ -69,7 +69,7 @@ export function applyEvent(
 }
 
 /** The family whose coming or going an event tells. */
-export function familyOfEvent({ name }: LinkEvent): Family {
+function familyOfEvent({ name }: LinkEvent): Family {
   return name.startsWith('ipv6-') ? 'inet6' : 'inet';
 }
 

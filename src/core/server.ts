@@ -70,6 +70,11 @@ export function serversAfter(
   return [...new Set([...servers, ...kept])];
 }
 
+/** Without an address of its server to pin, a default over a link could loop the tunnel through itself. */
+export function isServerKnown({ servers, unresolved = [] }: Pick<Link, 'servers' | 'unresolved'>): boolean {
+  return servers.length > 0 || unresolved.length === 0;
+}
+
 type Named = Pick<Link, 'profile' | 'peerOptions'>;
 
 /** What the servers of a link are called, in one text to compare. */

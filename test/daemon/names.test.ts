@@ -16,6 +16,9 @@ const onLink = [
   'inet default dev ppp0 proto 173',
 ];
 
+const dark = [`inet ${server} via 192.168.1.1 dev eth0 proto 173`, 'inet unreachable default proto 173'];
+const onLinkOrDark = [...onLink, 'inet unreachable default proto 173 metric 1'];
+
 /** A machine with one uplink; its names resolve to what stands in `answers`, when they do. */
 async function machine(...profiles: readonly Profile[]) {
   const kernel = new FakeKernel();
@@ -106,6 +109,64 @@ t.test(
     names.answers = {};
     t.match(await daemon.handle(call('other.example.com')), { ok: false, code: 'SERVER' });
     t.same(kernel.table(), onUplink);
+    await daemon.close();
+  },
+);
+
+const block = { ...wish, 'on-loss': 'block' };
+
+t.test('dark, and the link returns while its name does not resolve: the address of before', async t => {
+  const { kernel, daemon, names } = await machine(profile('work', block));
+  plug(kernel, 'ppp0');
+  await daemon.handle(event('ip-up', 'ppp0'));
+  t.same(kernel.table(), onLinkOrDark);
+  kernel.remove('ppp0');
+  await daemon.reconcile();
+  t.same(kernel.table(), dark);
+  names.answers = {};
+  plug(kernel, 'ppp0');
+  t.match(await daemon.handle(event('ip-up', 'ppp0')), { ok: true });
+  t.same(kernel.table(), onLinkOrDark);
+  t.equal(daemon.snapshot().links.length, 1, 'the lost one is no more');
+  await daemon.close();
+});
+
+t.test('… by another server that has no address: it stays dark until it has', async t => {
+  const { kernel, daemon, names } = await machine(profile('work', { ...block, server: 'auto' }));
+  names.answers = { auto: server };
+  const call = (peer: string) => event('ip-up', 'ppp0', { peerOptions: [`pty "pptp ${peer}"`] });
+  plug(kernel, 'ppp0');
+  await daemon.handle(call(name));
+  names.answers = {};
+  for (let redial = 0; redial < 3; redial++) {
+    kernel.remove('ppp0');
+    await daemon.reconcile();
+    t.same(kernel.table(), dark, 'lost');
+    plug(kernel, 'ppp0');
+    t.match(await daemon.handle(call('other.example.com')), { ok: false, code: 'SERVER' });
+    t.same(kernel.table(), [onUplink[0], ...dark], 'returned without a server');
+    t.equal(daemon.snapshot().links.length, 2, 'no more are remembered');
+  }
+  names.answers = { auto: '203.0.113.6' };
+  await daemon.configure([profile('work', { ...block, server: 'auto', priority: 1 })]);
+  t.same(
+    kernel.table(),
+    onLinkOrDark.map(line => line.replace(server, '203.0.113.6')),
+  );
+  t.equal(daemon.snapshot().links.length, 1, 'the lost one is no more');
+  await daemon.close();
+});
+
+t.test(
+  'dark, and the profile is given another server whose name does not resolve: it stays dark',
+  async t => {
+    const { kernel, daemon } = await machine(profile('work', block));
+    plug(kernel, 'ppp0');
+    await daemon.handle(event('ip-up', 'ppp0'));
+    kernel.remove('ppp0');
+    await daemon.reconcile();
+    await daemon.configure([profile('work', { ...block, server: 'other.example.com' })]);
+    t.same(kernel.table(), dark);
     await daemon.close();
   },
 );

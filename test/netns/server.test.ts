@@ -68,17 +68,8 @@ for (const [what, { server, script }] of Object.entries(processes)) {
 }
 
 scenario('server = a name; it has no address yet: nothing is moved until it has', async (lab, t) => {
-  await lab.machine({
-    profiles: `
-      [link.work]
-      default-route = "replace"
-      server = "vpn.example"
-    `,
-  });
-  await lab.write('hosts', '127.0.0.1 localhost\n');
-  await lab.write('resolv.conf', 'nameserver 127.0.0.1\n');
-  await lab.run('mount', '--bind', `${lab.directory}/hosts`, '/etc/hosts');
-  await lab.run('mount', '--bind', `${lab.directory}/resolv.conf`, '/etc/resolv.conf');
+  await lab.machine({ profiles: named('restore') });
+  await resolves(lab, '');
 
   await lab.connect('ppp0');
   const { exitCode, stderr, seconds } = await lab.hook('ip-up', 'ppp0');
@@ -88,12 +79,39 @@ scenario('server = a name; it has no address yet: nothing is moved until it has'
   await lab.shows(linkAlone);
   t.equal((await lab.status()).degraded, true);
 
-  await lab.write('hosts', '127.0.0.1 localhost\n203.0.113.5 vpn.example\n');
+  await resolves(lab, '203.0.113.5 vpn.example');
   await lab.comesToShow(onLink, 7000);
   t.equal((await lab.status()).degraded, false);
   await lab.down('ppp0');
   await lab.restored();
 });
+
+scenario(
+  'server = a name that does not resolve any more, on-loss = "block": nothing leaks',
+  async (lab, t) => {
+    await lab.machine({ daemon: false, profiles: named('block') });
+    await resolves(lab, '203.0.113.5 vpn.example');
+    await lab.startDaemon();
+    await lab.up('ppp0');
+    const up = await lab.ip('route');
+    await resolves(lab, '');
+    for (const event of ['ipv6-up', 'ip-up'] as const) {
+      await lab.fine(lab.hook(event, 'ppp0', event === 'ipv6-up' ? ends6 : {}));
+      t.equal(await lab.ip('route'), up, `${event} of a link that is up`);
+    }
+    await lab.ip('link del ppp0');
+    await lab.until(async () => (await lab.status()).status.includes('traffic stops until it returns'));
+    await t.rejects(lab.deviceTo('198.51.100.7'), 'dark');
+    await lab.up('ppp0');
+    t.equal(await lab.ip('route'), up, 'and it returned');
+    t.match(await lab.status(), { degraded: true, status: /no address for the server vpn\.example/ });
+    await resolves(lab, '203.0.113.5 vpn.example');
+    await lab.until(async () => !(await lab.status()).degraded, 15_000);
+    await lab.down('ppp0');
+    await lab.ask('restore');
+    await lab.restored();
+  },
+);
 
 const configured: Record<string, { server: string; pins: string[] }> = {
   several: { server: '["203.0.113.5", "203.0.113.6"]', pins: ['203.0.113.5', '203.0.113.6'] },
@@ -189,6 +207,22 @@ scenario('pppd’s own `defaultroute` is no uplink', async (lab, t) => {
   await lab.down('ppp0');
   await lab.restored();
 });
+
+const named = (onLoss: string) => `
+  [link.work]
+  default-route = "replace"
+  server = "vpn.example"
+  on-loss = "${onLoss}"
+`;
+
+/** From now on the machine knows this line of hosts(5), and no name server. */
+async function resolves(lab: Lab, line: string): Promise<void> {
+  await lab.write('hosts', `127.0.0.1 localhost\n${line}\n`);
+  await lab.write('resolv.conf', 'nameserver 127.0.0.1\n');
+  if ((await lab.run('cat', '/proc/self/mountinfo')).includes(' /etc/hosts ')) return;
+  for (const name of ['hosts', 'resolv.conf'])
+    await lab.run('mount', '--bind', `${lab.directory}/${name}`, `/etc/${name}`);
+}
 
 /** The host routes that are ours lead to these servers over the uplink, and there are no others. */
 async function showsPins(
