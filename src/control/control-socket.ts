@@ -25,7 +25,8 @@ export function createControlSocket(answers: Answers): Server {
     let text = '';
     let asked = false;
     socket.setEncoding('utf8');
-    socket.setTimeout(patience, () => socket.destroy());
+    // What came while there was no processor for us is read first.
+    socket.setTimeout(patience, () => setImmediate(() => asked || socket.destroy()));
     socket.on('error', () => socket.destroy());
     socket.on('end', () => {
       if (!asked) socket.destroy();

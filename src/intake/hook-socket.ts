@@ -59,10 +59,10 @@ export function createHookSocket(options: HookSocketOptions): Server {
 function readEvent(socket: Socket, patience: number): Promise<LinkEvent> {
   return new Promise((resolve, reject) => {
     let bytes = Buffer.alloc(0);
-    const timer = setTimeout(
-      () => finish(() => reject(new EventError('TIMEOUT', `no whole event within ${patience} ms`))),
-      patience,
-    );
+    const giveUp = () =>
+      finish(() => reject(new EventError('TIMEOUT', `no whole event within ${patience} ms`)));
+    // What came while there was no processor for us is read first.
+    const timer = setTimeout(() => setImmediate(giveUp), patience);
     const finish = (settle: () => void) => {
       clearTimeout(timer);
       socket.removeAllListeners('data');
