@@ -58,10 +58,10 @@ export function decide({ state, observed, refused, isForgetful = false }: Situat
   const troubles: string[] = [];
   const dropped: SavedDefault[] = [];
   const savedDefaults: SavedDefault[] = [];
-  const ours = state.savedDefaults.filter(entry => !leadsInto(entry, demand.managedDevices));
+  const isIdle = (entry: SavedDefault) => leadsInto(entry, demand.managedDevices);
 
   for (const family of families) {
-    const saved = ours.filter(entry => entry.family === family);
+    const saved = state.savedDefaults.filter(entry => entry.family === family);
     const present = uplinkDefaults(observed, demand.managedDevices, family);
     const displaceable = present.filter(route => !isAdvertised(route));
     const stubborn = displaceable
@@ -80,11 +80,15 @@ export function decide({ state, observed, refused, isForgetful = false }: Situat
       );
     }
     const folded = foldSaved(saved, present, observed);
-    const restoration = restorationOf(folded, { present, observed, refused });
+    const restoration = restorationOf(
+      folded.filter(entry => !isIdle(entry)),
+      { present, observed, refused },
+    );
     wanted.restore.push(...restoration.restore);
     savedDefaults.push(
       ...restoration.restore.map(({ line }) => ({ family, route: line })),
       ...restoration.waiting,
+      ...folded.filter(isIdle),
     );
     dropped.push(...lost(saved, [...folded]), ...restoration.dropped);
     for (const entry of restoration.waiting)
@@ -93,6 +97,10 @@ export function decide({ state, observed, refused, isForgetful = false }: Situat
       );
   }
 
+  for (const { route } of savedDefaults.filter(entry => isIdle(entry) && entry.lapsed !== true))
+    troubles.push(
+      `the saved ${route} leads through a link that a profile matches: it is kept, and no uplink while that is so`,
+    );
   const pins = pinsOf(demand, uplinkRoutes(observed, demand, savedDefaults), observed);
   wanted.routes.push(...pins.routes);
   wanted.rules.push(...pins.rules);
@@ -129,7 +137,10 @@ export function decide({ state, observed, refused, isForgetful = false }: Situat
   };
 }
 
-/** A default through a managed link is no uplink, whoever added it and whenever. */
+/**
+ * A default through a managed link is no uplink, whoever added it and whenever. One that was saved before the link was
+ * managed is neither used nor given back, but it stays saved: a profile may match a link by mistake, and for a moment.
+ */
 function leadsInto(entry: SavedDefault, devices: Devices): boolean {
   return savedRoute(entry)?.nexthops.some(({ dev }) => dev !== undefined && devices.has(dev)) ?? false;
 }

@@ -155,7 +155,8 @@ export function uplinkRoutes(observed: Observed, demand: Demand, saved: readonly
   const displaced = saved.flatMap(entry => {
     const route = savedRoute(entry);
     const isMissing = route !== undefined && !here.has(identityOf(route)) && isInstallable(route, observed);
-    return isMissing ? [{ route, lapsed: entry.lapsed === true }] : [];
+    const isManaged = route !== undefined && devicesOf(route).some(dev => demand.managedDevices.has(dev));
+    return isMissing && !isManaged ? [{ route, lapsed: entry.lapsed === true }] : [];
   });
   const firm = displaced.filter(({ lapsed }) => !lapsed);
   // Its device went down and up, and nobody has added it again yet. Without any way out a tunnel would enter itself.

@@ -235,4 +235,5 @@ t.test('the way out past the links: what stays, what is displaced, and in need w
   t.same(linesOf([], [lapsed(lease), ...saved(wifi)], both), [wifi]);
   t.same(linesOf([], [lapsed(lease)], both), [lease], 'up again, and nothing else: better than a loop');
   t.same(linesOf([], [lapsed(lease)], machine('wlan0')), [], 'still down');
+  t.same(linesOf([], saved('default dev ppp0'), machine('ppp0')), [], 'saved before the link was managed');
 });

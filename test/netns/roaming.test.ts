@@ -200,6 +200,63 @@ scenario('a PPP link is the uplink of another', async (lab, t) => {
   await lab.restored();
 });
 
+const overLine = `${replaceProfile}\n[link.dsl]\nnetworks = ["10.55.0.0/16"]\n`;
+
+scenario('a profile matches the PPP uplink by mistake, and the configuration is mended', async (lab, t) => {
+  await lab.machine({ routes: '192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10' });
+  await dial(lab);
+  const before = await lab.table();
+  const isSaved = async (because: string) =>
+    t.match(await lab.state(), { savedDefaults: [{ route: /^default dev ppp0 .*metric 10$/ }] }, because);
+  await lab.up('ppp1');
+  await lab.configure(overLine);
+  await lab.says(
+    /^warn: the saved default dev ppp0 .* leads through a link that a profile matches: it is kept/,
+  );
+  await isSaved('while the profile matches');
+  t.equal(
+    (await lab.lines()).filter(line => / dev ppp0 .*proto 173/.test(line)).length,
+    1,
+    'the network alone',
+  );
+  await lab.configure(replaceProfile);
+  await lab.comesToShow(overPppoe);
+  await isSaved('and when it is mended');
+  t.match(await lab.status(), { degraded: false });
+
+  await lab.configure(overLine);
+  await lab.down('ppp1');
+  await lab.shows(`
+    10.55.0.0/16 dev ppp0 proto 173 scope link
+    100.64.0.1 dev ppp0 proto kernel scope link src 100.64.0.2
+    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+  `);
+  await isSaved('after the last down');
+  await lab.stopDaemon('SIGKILL');
+  await lab.startDaemon();
+  await isSaved('after a restart');
+  await lab.configure(replaceProfile);
+  await lab.until(async () => (await lab.table()) === before).catch(() => undefined);
+  t.equal(await lab.table(), before);
+  t.same((await lab.state()).savedDefaults, []);
+});
+
+scenario(
+  'the PPP uplink goes while a profile matches it: its default is only the last resort',
+  async (lab, t) => {
+    await lab.machine();
+    await lab.ip('route del default');
+    await dial(lab);
+    await lab.up('ppp1');
+    await lab.configure(overLine);
+    await lab.down('ppp0', pppoe);
+    await lab.ip('route add default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100');
+    await lab.down('ppp1');
+    await lab.restored(1000);
+    t.same((await lab.state()).savedDefaults, []);
+  },
+);
+
 scenario('a manager that flushes our routes for three seconds is healed, but not chased', async (lab, t) => {
   await lab.machine();
   await lab.up('ppp0');
