@@ -103,7 +103,10 @@ const program = new Command('ppp-routectl')
   .version(version)
   .exitOverride()
   .allowExcessArguments(false)
-  .addHelpText('after', '\nExit status: 0 fine, 1 trouble found, 2 usage, 3 no daemon.');
+  .addHelpText(
+    'after',
+    '\nExit status: 0 fine, 1 trouble found, 2 usage, 3 no daemon, or no leave to ask it.',
+  );
 
 interface PlanOptions {
   linkname?: string;

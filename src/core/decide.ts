@@ -107,11 +107,13 @@ export function decide({ state, observed, refused, isForgetful = false }: Situat
   for (const destination of pins.unreachable)
     troubles.push(`no uplink leads to ${destination}: it is pinned when one appears`);
   for (const { link } of demand.active) {
-    if ((link.unresolved ?? []).length > 0) {
-      troubles.push(
-        `${link.interface}: no address for the server ${(link.unresolved ?? []).join(', ')}; the default stays where it is until the name resolves`,
-      );
-    }
+    const { unresolved = [], servers } = link;
+    if (unresolved.length === 0) continue;
+    // One address is enough for the link to carry the default: the tunnel stands already, and it may well be to that one.
+    const then = servers.length > 0 ? 'it is not pinned' : 'the default stays where it is';
+    troubles.push(
+      `${link.interface}: no address for the server ${unresolved.join(', ')}; ${then} until the name resolves`,
+    );
   }
   const proxies = proxyNeighboursOf(demand, observed);
   wanted.proxyNeighbours.push(...proxies.neighbours);

@@ -41,7 +41,7 @@ export interface ProxyNeighbour {
 export interface Observed {
   interfaces: Interface[];
   addresses: Address[];
-  /** The main table of both families, and own routes in any table. */
+  /** Own routes in any table, and of the main table the defaults and what covers a destination that was asked for, or all. */
   routes: Route[];
   rules: Rule[];
   proxyNeighbours: ProxyNeighbour[];

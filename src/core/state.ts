@@ -4,7 +4,7 @@ import { finding } from './finding.ts';
 import { ProfileSchema } from './profile.ts';
 import { parseRoute, type Route } from './route.ts';
 
-/** The number of the state file's form. A file of a higher number is not read. */
+/** The number of the state file's form. A file of another number is not read. */
 export const schemaNumber = 1;
 
 const optionalText = v.optional(v.string());

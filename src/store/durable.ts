@@ -9,7 +9,8 @@ const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_RDONLY, O_DIRECTORY } = consta
  * Writes a file so that after a crash there is either the old one or the whole of the new one: temporary file, fsync,
  * rename, fsync of the directory. Only for the disk is anything waited for: what the file system does in memory takes less
  * time than to ask another thread for it.
- * @throws Error of node:fs; then the temporary file is gone and the old file as it was.
+ * @throws Error of node:fs; then the temporary file is gone, and the file is the old one, or the whole of the new one where
+ * only the directory could not be synced.
  */
 export async function writeDurably(file: {
   path: string;
