@@ -1,10 +1,12 @@
 import type { Link } from './link.ts';
 import type { Observed } from './observed.ts';
 import type { Wanted } from './plan.ts';
+import type { Family } from './prefix.ts';
 import { devicesOf, isDefault, isOwn, type Route } from './route.ts';
+import { isServerKnown } from './server.ts';
 
 /**
- * Our defaults through interfaces of no link that is known, where there is no other default and none that could go back:
+ * Our defaults through interfaces of which it is not known what is wanted of them, where there is no other default and none that could go back:
  * the state was lost. To sweep them would leave the machine without a way out.
  */
 export function orphans({
@@ -16,13 +18,19 @@ export function orphans({
   observed: Observed;
   wanted: Pick<Wanted, 'routes' | 'restore'>;
 }): Route[] {
-  const isKnown = (dev: string) => links.some(link => link.interface === dev);
+  const isKnown = ({ family }: Route, dev: string) =>
+    links.some(link => link.interface === dev && isPlaced(link, family));
   const defaults = observed.routes.filter(isDefault);
   return defaults.filter(route => {
     const { family } = route;
-    if (!isOwn(route) || devicesOf(route).some(isKnown)) return false;
+    if (!isOwn(route) || devicesOf(route).some(dev => isKnown(route, dev))) return false;
     const others = [...defaults.filter(other => !isOwn(other)), ...wanted.restore];
     const own = wanted.routes.filter(({ purpose }) => purpose === 'default');
     return ![...others, ...own.map(one => one.route)].some(other => other.family === family);
   });
+}
+
+/** Is it known what is wanted of this link in this family? An event that tells less of it than was known is no reason to sweep. */
+function isPlaced(link: Link, family: Family): boolean {
+  return link.profile !== undefined && link[family] !== undefined && isServerKnown(link);
 }

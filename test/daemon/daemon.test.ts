@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
+import type { LinkEvent } from '../../src/core/event.ts';
 import { parsePrefix } from '../../src/core/prefix.ts';
 import type { Profile } from '../../src/core/profile.ts';
 import { isOwn } from '../../src/core/route.ts';
@@ -26,7 +27,10 @@ async function daemonOn(
   const daemon = new Daemon({
     kernel,
     store: disk,
-    findServers: async found => ({ servers: found.server === server ? [server] : [], unresolved: [] }),
+    findServers: async found =>
+      found.server === server
+        ? { servers: [server], unresolved: [] }
+        : { servers: [], unresolved: ['vpn.example'] },
     journal,
     onStatus: () => undefined,
     bootId: 'boot',
@@ -537,7 +541,10 @@ t.test('our default stays where the state was lost and nothing else leads out', 
   const kernel = new FakeKernel();
   kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];
   kernel.add('default via 192.168.1.1 dev eth0 metric 100');
-  const profiles = [profile('work', { 'default-route': 'replace' })];
+  const profiles = [
+    profile('work', { 'default-route': 'replace' }),
+    profile('named', { 'default-route': 'replace', server: 'vpn.example' }),
+  ];
   const before = await daemonOn(kernel, new Disk(), profiles);
   plug(kernel, 'ppp0');
   await before.handle(event('ip-up', 'ppp0'));
@@ -555,6 +562,17 @@ t.test('our default stays where the state was lost and nothing else leads out', 
   t.match(await daemon.handle(event('ip-up', 'ppp1', { ipparam: '' })), { ok: true });
   t.same(kernel.table(), routes, 'a link that is left alone');
   t.match(daemon.snapshot(), { degraded: true, status: /nothing else leads out/ });
+
+  const less: [string, LinkEvent][] = [
+    ['an event of the other family', event('ipv6-up', 'ppp0', { local: 'fe80::2', remote: 'fe80::1' })],
+    ['a link that no profile matches', event('ip-up', 'ppp0', { ipparam: '' })],
+    ['a server whose name has no address', event('ip-up', 'ppp0', { ipparam: 'named' })],
+  ];
+  for (const [what, told] of less) {
+    await daemon.handle(told);
+    t.same(kernel.table(), routes, what);
+    t.match(daemon.snapshot(), { degraded: true, status: /nothing else leads out/ }, what);
+  }
 
   kernel.add('default via 192.168.1.1 dev eth0 metric 100');
   await daemon.reconcile();

@@ -1,6 +1,6 @@
 // What the daemon does not do: without a state file (row 16), on bad words, by a bad state file or configuration.
 
-import { base, type Lab, linkAlone, onLink, replaceProfile, scenario } from './lab.ts';
+import { base, ends6, type Lab, linkAlone, onLink, replaceProfile, scenario } from './lab.ts';
 
 /** Ways in which the state cannot be written, and the ways back. */
 const unwritable: Record<string, { prepare: string; spoil: string; mend: string; says: RegExp }> = {
@@ -284,6 +284,35 @@ scenario('all generations are spoiled: a loud start from what the kernel shows',
     203.0.113.5 via 192.168.1.1 dev eth0 proto 173 src 192.168.1.10
   `);
 });
+
+const linkUp = (lab: Lab) => lab.hook('ip-up', 'ppp0');
+const untold: Record<string, { configuration?: string; tells(lab: Lab): Promise<unknown> }> = {
+  'ipv6-up of it comes': { tells: lab => lab.hook('ipv6-up', 'ppp0', ends6) },
+  'the configuration is bad, and ip-up comes again': { configuration: 'not toml\n', tells: linkUp },
+  'no profile matches, and ip-up comes again': { configuration: '', tells: linkUp },
+};
+
+for (const [what, { configuration = replaceProfile, tells }] of Object.entries(untold)) {
+  scenario(`the state is lost while the link is up, ${what}: our default stays`, async (lab, t) => {
+    await lab.machine();
+    await lab.up('ppp0');
+    await lab.stopDaemon('SIGKILL');
+    await lab.run('rm', '-r', `${lab.directory}/state`);
+    await lab.write('etc/ppp-routed.toml', configuration);
+    await lab.startDaemon();
+    await lab.shows(onLink, 'after the start');
+    await tells(lab);
+    await lab.shows(onLink, 'and now');
+    t.match((await lab.status()).status, /nothing else leads out/);
+    await lab.ip('route append default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100');
+    await lab.comesToShow(linkAlone);
+    await lab.configure(replaceProfile);
+    await lab.fine(lab.hook('ip-up', 'ppp0'));
+    await lab.shows(onLink, 'known again');
+    await lab.down('ppp0');
+    await lab.restored(1000);
+  });
+}
 
 scenario('what a crash left is swept at start', async lab => {
   await lab.machine({ daemon: false });
