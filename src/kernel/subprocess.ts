@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process';
-import type { Readable, Writable } from 'node:stream';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
+import { reasonOf } from '../core/reason.ts';
 
 /** How a process came to its end; no exit status: it was ended by a signal, or never ran. */
 export interface Ending {
@@ -25,8 +26,16 @@ export interface Subprocess {
  */
 export function startSubprocess(argv: readonly string[], environment: NodeJS.ProcessEnv): Subprocess {
   const [command = '', ...words] = argv;
-  const child = spawn(command, words, { stdio: 'pipe', env: { ...environment, LC_ALL: 'C' } });
-  const kill = (signal: 'SIGTERM' | 'SIGKILL') => void child.kill(signal);
+  let child: ChildProcessWithoutNullStreams;
+  try {
+    child = spawn(command, words, { stdio: 'pipe', env: { ...environment, LC_ALL: 'C' } });
+  } catch (error) {
+    // Some of what stops fork(2) and execve(2) is thrown, and some told by and by.
+    const ending = { exitCode: undefined, hasRun: false, message: reasonOf(error) };
+    return { ...stillborn(), ended: Promise.resolve(ending), kill: () => undefined };
+  }
+  // One that could not be started has the number 0 for a moment, and kill(2) takes that for the whole of our process group.
+  const kill = (signal: 'SIGTERM' | 'SIGKILL') => void (child.pid !== undefined && child.kill(signal));
   const killAtExit = () => kill('SIGKILL');
   process.on('exit', killAtExit);
   const ended = new Promise<Ending>(resolve => {
@@ -37,7 +46,15 @@ export function startSubprocess(argv: readonly string[], environment: NodeJS.Pro
     });
   });
   void ended.then(() => process.off('exit', killAtExit));
-  return { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, ended, kill };
+  // Where no descriptors are left there are no streams.
+  const { stdin, stdout, stderr }: Partial<typeof child> = child;
+  const streams = stdin && stdout && stderr ? { stdin, stdout, stderr } : stillborn();
+  return { ...streams, ended, kill };
+}
+
+/** The streams of a process that never was: nobody reads, and nothing comes. */
+function stillborn(): Pick<Subprocess, 'stdin' | 'stdout' | 'stderr'> {
+  return { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
 }
 
 /** Calls back for every line of a stream. */

@@ -1,5 +1,5 @@
 // What is around the daemon is not whole: the journal, the clock, the configuration, /proc. Routes are set all the same.
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { base, type Lab, onLink, replaceProfile, scenario } from '../netns/lab.ts';
@@ -36,6 +36,23 @@ scenario('nobody reads the journal: a full pipe holds nothing up', async (lab, t
   await lab.ip('link del ppp1');
   await routesAreSet(lab);
   t.equal(daemon.exitCode ?? daemon.signalCode, null, 'it goes on');
+  rows++;
+});
+
+scenario('no descriptors are left when ip is to be started anew', async (lab, t) => {
+  await lab.machine();
+  const pid = Number(lab.daemonPid);
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8'))
+    .split(' ')
+    .filter(Boolean)
+    .map(Number);
+  const limit = (most: number) => lab.run('prlimit', '--pid', String(pid), `--nofile=${most}:4096`);
+  await limit(3);
+  for (const child of children) process.kill(child, 'SIGKILL');
+  await lab.says(/ip monitor ended \(.*EMFILE/);
+  await limit(4096);
+  await routesAreSet(lab);
+  t.equal(lab.daemonPid, pid);
   rows++;
 });
 
