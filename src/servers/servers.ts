@@ -51,10 +51,14 @@ function createLookup(resolve: Resolve): (name: string) => Promise<string[]> {
 
 function ask(resolve: Resolve, name: string): Promise<string[]> {
   let timer: NodeJS.Timeout | undefined;
+  const asking = new AbortController();
   const late = new Promise<string[]>(give => {
-    timer = setTimeout(give, patience, []);
+    timer = setTimeout(() => {
+      give([]);
+      asking.abort();
+    }, patience);
   });
-  const found = resolve(name).then(
+  const found = resolve(name, asking.signal).then(
     answers => answers.filter(address => familyOf(address) !== undefined),
     () => [],
   );
