@@ -18,7 +18,8 @@ import { listenAt, type Place } from './listen.ts';
 import { Pace } from './pace.ts';
 import { resolveAt, resolveHere } from './servers/resolver.ts';
 import { createFindServers } from './servers/servers.ts';
-import { ConfigurationError, loadConfiguration, watchConfiguration } from './store/configuration.ts';
+import { Configuration, ConfigurationError } from './store/configuration.ts';
+import { watchConfiguration } from './store/configuration-watch.ts';
 import { StateFile } from './store/state-file.ts';
 import { activatedSockets } from './systemd/activation.ts';
 import { createJournal } from './systemd/journal.ts';
@@ -37,6 +38,7 @@ const notify = createNotify(environment);
 /** What went wrong outside is tried again after so many milliseconds. */
 const retryAfter = 5000;
 let rereading: NodeJS.Timeout | undefined;
+const configuration = new Configuration(directories.configuration);
 let lastRead: readonly Profile[] | undefined;
 
 const resolver = process.env.PPP_ROUTED_RESOLVER;
@@ -120,7 +122,7 @@ async function answerTo(request: Request): Promise<unknown> {
 async function readConfiguration() {
   clearTimeout(rereading);
   try {
-    const profiles = await loadConfiguration(directories.configuration);
+    const profiles = await configuration.load();
     lastRead = profiles;
     daemon.report('configuration', undefined);
     return profiles;
@@ -155,7 +157,7 @@ async function configure(): Promise<void> {
 
 /** It may have been edited between the first reading and the watch. */
 async function catchUp(): Promise<void> {
-  const profiles = await loadConfiguration(directories.configuration).catch(() => undefined);
+  const profiles = await configuration.load().catch(() => undefined);
   if (profiles === undefined || !isDeepStrictEqual(profiles, lastRead)) await reload();
 }
 
@@ -209,7 +211,7 @@ async function main(): Promise<void> {
   const enough = sleep(3000);
   await Promise.race([queue.drain(), enough]);
   spool.watch(() => void queue.drain());
-  watchConfiguration(directories.configuration, {
+  void watchConfiguration(directories.configuration, {
     onChange: () => void reload(),
     onWatching: () => void catchUp(),
   });

@@ -1,6 +1,10 @@
 /** What a person can do about a trouble, by how it begins or what it names. The first that fits is given. */
 const advice: [pattern: RegExp, words: (found: RegExpExecArray) => string][] = [
   [
+    /^the configuration is not used.*: (\S+): there is no such directory/,
+    ([, path]) => `Put ${path} back, or make it: it is looked for by itself (an empty one has no profiles)`,
+  ],
+  [
     /^the configuration is not used/,
     () =>
       'Correct the file: it is read again as soon as it is saved (ppp-routectl reload says what it thinks of it)',

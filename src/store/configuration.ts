@@ -1,6 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { watch } from 'chokidar';
 import { getStaticTOMLValue, ParseError, parseTOML, traverseNodes } from 'toml-eslint-parser';
 import * as v from 'valibot';
 import { type Profile, ProfileSchema } from '../core/profile.ts';
@@ -18,11 +17,61 @@ export class ConfigurationError extends Error {
 
 const FileSchema = v.strictObject({ link: v.optional(v.record(v.string(), v.unknown()), {}) });
 
+/** The configuration of a daemon that runs. */
+export class Configuration {
+  readonly #directory: string;
+  #wasThere = false;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /**
+   * Reads it. A directory that was there once and is not there now was moved away: a package upgrade does so, and nobody
+   * asked for no profiles.
+   * @throws ConfigurationError with every fault of every file.
+   */
+  async load(): Promise<Profile[]> {
+    this.#wasThere ||= (await momentOf(this.#directory)) !== undefined;
+    return loadConfiguration(this.#directory, { isExpected: this.#wasThere });
+  }
+}
+
 /**
- * Reads `ppp-routed.toml` and `links.d/*.toml`, in the order of their names. Files that do not exist are empty.
+ * Reads `ppp-routed.toml` and `links.d/*.toml`, in the order of their names. Files that do not exist are empty; so is a
+ * directory, but where one is expected.
  * @throws ConfigurationError with every fault of every file.
  */
-export async function loadConfiguration(directory: string): Promise<Profile[]> {
+export async function loadConfiguration(
+  directory: string,
+  { isExpected = false }: { isExpected?: boolean } = {},
+): Promise<Profile[]> {
+  for (let reading = 1; reading <= mostReadings; reading++) {
+    const before = await momentOf(directory);
+    if (before === undefined && isExpected)
+      throw new ConfigurationError([`${directory}: there is no such directory`]);
+    const { profiles, faults } = await readDirectory(directory);
+    // Where the directory was away meanwhile a file is missing that is not: that changes its ctime, as its names do.
+    if ((await momentOf(directory)) !== before) continue;
+    if (faults.length > 0) throw new ConfigurationError(faults);
+    return profiles;
+  }
+  throw new ConfigurationError([`${directory}: it was another one whenever it had been read`]);
+}
+
+const mostReadings = 5;
+
+/** One text as long as it is the same directory with the same names in it; undefined: it is not there. */
+async function momentOf(directory: string): Promise<string | undefined> {
+  try {
+    const { dev, ino, ctimeNs } = await stat(directory, { bigint: true });
+    return `${dev}:${ino}:${ctimeNs}`;
+  } catch (error) {
+    return isMissing(error) ? undefined : reasonOf(error);
+  }
+}
+
+async function readDirectory(directory: string): Promise<{ profiles: Profile[]; faults: string[] }> {
   const faults: string[] = [];
   const profiles: Profile[] = [];
   const definedIn = new Map<string, string>();
@@ -37,38 +86,8 @@ export async function loadConfiguration(directory: string): Promise<Profile[]> {
       } else faults.push(`${path}:${line}: link.${profile.name} is defined already in ${earlier}`);
     }
   }
-  if (faults.length > 0) throw new ConfigurationError(faults);
-  return profiles;
+  return { profiles, faults };
 }
-
-/**
- * Calls back, once things have settled, after any of the files has changed; and when it has begun to watch: what was changed
- * before is not told. Returns how to stop.
- */
-export function watchConfiguration(
-  directory: string,
-  { onChange, onWatching }: { onChange(): void; onWatching(): void },
-): () => Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const watcher = watch(directory, {
-    ignoreInitial: true,
-    depth: 1,
-    ignored: (path, stats) => stats?.isFile() === true && !path.endsWith('.toml'),
-  });
-  watcher.on('all', () => {
-    clearTimeout(timer);
-    timer = setTimeout(onChange, settleTime);
-  });
-  watcher.on('ready', onWatching);
-  watcher.on('error', () => undefined);
-  return async () => {
-    clearTimeout(timer);
-    await watcher.close();
-  };
-}
-
-/** An editor writes a file in several steps; milliseconds. */
-const settleTime = 100;
 
 async function configurationFiles(directory: string, faults: string[]): Promise<string[]> {
   const more = join(directory, 'links.d');

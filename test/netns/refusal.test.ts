@@ -1,5 +1,6 @@
 // What the daemon does not do: without a state file (row 16), on bad words, by a bad state file or configuration.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { base, ends6, type Lab, linkAlone, onLink, replaceProfile, scenario } from './lab.ts';
 
 /** Ways in which the state cannot be written, and the ways back. */
@@ -388,6 +389,54 @@ scenario('a bad edit of the configuration keeps the last good one', async (lab, 
   await lab.down('ppp0');
   await lab.restored();
 });
+
+/** What a package upgrade or a configuration management tool does to the directory; in the lab's directory. */
+const moves: Record<string, string> = {
+  'away for a moment': 'mv etc away; mv away etc',
+  'away for half a second': 'mv etc away; sleep 0.5; mv away etc',
+  'away for two seconds': 'mv etc away; sleep 2; mv away etc',
+  'replaced by a copy': 'cp -a etc copy; mv etc away; mv copy etc; rm -r away',
+  'deleted and made anew': 'cp -a etc copy; rm -r etc; sleep 1; mkdir etc; cp copy/*.toml etc; rm -r copy',
+  'behind another symbolic link': 'mv etc one; ln -s one etc; sleep 1.5; cp -a one two; ln -sfn two etc',
+};
+
+for (const [what, commands] of Object.entries(moves)) {
+  scenario(`the configuration directory is moved while a link is up: ${what}`, async (lab, t) => {
+    const block = `${replaceProfile}on-loss = "block"\n`;
+    await lab.machine({ profiles: block });
+    await lab.up('ppp0');
+    const routes = await lab.ip('route');
+    const { length } = lab.log();
+    await lab.run('/bin/sh', '-euc', `cd ${lab.directory}; ${commands}`);
+    // As long as it is looked for.
+    await sleep(1500);
+    const since = lab.log().slice(length);
+    t.notMatch(since.join('\n'), /adding|deleting|no profiles/, 'no route is touched');
+    t.equal(await lab.ip('route'), routes);
+    await lab.write('etc/ppp-routed.toml', `${block}networks = ["193.6.37.0/24"]\n`);
+    await lab.says(/adding a network behind the link: .*193\.6\.37\.0/);
+    t.equal((await lab.status()).degraded, false, 'all is well');
+  });
+}
+
+scenario(
+  'the configuration directory is gone while a link is up, and comes back as another',
+  async (lab, t) => {
+    await lab.machine();
+    await lab.up('ppp0');
+    await lab.run('mv', `${lab.directory}/etc`, `${lab.directory}/away`);
+    await lab.says(
+      /^warn: the configuration is not used, the last good one stays .*\/etc: there is no such directory$/,
+    );
+    t.match(await lab.status(), { degraded: true, status: /there is no such directory; work: ppp0 up/ });
+    await lab.fine(lab.hook('ip-up', 'ppp0'));
+    await lab.shows(onLink, 'the last good one is in force');
+    await lab.write('etc/ppp-routed.toml', replaceProfile.replace('replace', 'none'));
+    await lab.says(/^notice: well again: the configuration is not used/);
+    await lab.until(async () => (await lab.deviceTo('198.51.100.7')) === 'eth0');
+    t.equal((await lab.status()).degraded, false, 'all is well');
+  },
+);
 
 scenario('a configuration that is bad at start', async (lab, t) => {
   await lab.machine();

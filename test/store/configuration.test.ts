@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { ConfigurationError, loadConfiguration } from '../../src/store/configuration.ts';
+import { Configuration, ConfigurationError, loadConfiguration } from '../../src/store/configuration.ts';
 
 async function faultsOf(directory: string): Promise<readonly string[]> {
   try {
@@ -77,4 +80,33 @@ t.test('a fault has its file, line, key and what was expected', async t => {
   t.match(await faultsOf(twice), [
     /^links\.d\/a\.toml:2: link\.work is defined already in .*ppp-routed\.toml:1/,
   ]);
+});
+
+t.test('a directory that was there once and is not there now is a fault, not a configuration', async t => {
+  const directory = join(t.testdir(), 'etc');
+  const configuration = new Configuration(directory);
+  t.same(await configuration.load(), [], 'never there: no profiles');
+  await mkdir(directory);
+  t.same(await configuration.load(), [], 'there, and empty: no profiles');
+  await writeFile(join(directory, 'ppp-routed.toml'), '[link.work]\n');
+  t.match(await configuration.load(), [{ name: 'work' }]);
+  await rename(directory, `${directory}.away`);
+  await t.rejects(configuration.load(), { message: `${directory}: there is no such directory` });
+  await rename(`${directory}.away`, directory);
+  t.match(await configuration.load(), [{ name: 'work' }]);
+  await rm(join(directory, 'ppp-routed.toml'));
+  t.same(await configuration.load(), [], 'a file is not there: no profiles');
+});
+
+t.test('a directory that is moved away and back all the time is never read as empty', async t => {
+  const directory = t.testdir({ etc: { 'ppp-routed.toml': '[link.work]\n' } });
+  const configuration = new Configuration(join(directory, 'etc'));
+  await configuration.load();
+  const mover = spawn('sh', ['-c', 'while mv etc away && mv away etc; do :; done'], { cwd: directory });
+  for (let reading = 0; reading < 500; reading++) {
+    const profiles = await configuration.load().catch((error: unknown) => error);
+    if (!(profiles instanceof ConfigurationError)) t.match(profiles, [{ name: 'work' }]);
+  }
+  mover.kill();
+  await once(mover, 'close');
 });
