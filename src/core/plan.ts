@@ -36,7 +36,14 @@ export function planSteps(observed: Observed, wanted: Wanted): Step[] {
   const missing = (route: Route) => !here.has(identityOf(route));
 
   const restores = wanted.restore.filter(missing).map(route => addRoute(route, 'restore', []));
-  const absent = wanted.routes.filter(({ route }) => missing(route));
+  // What several links want is added once.
+  const asked = new Set<string>();
+  const absent = wanted.routes.filter(({ route }) => {
+    const identity = identityOf(route);
+    if (here.has(identity) || asked.has(identity)) return false;
+    asked.add(identity);
+    return true;
+  });
   const others = absent
     .filter(({ purpose }) => purpose !== 'default')
     .map(({ route, purpose }) => addRoute(route, purpose, []));

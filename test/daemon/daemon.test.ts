@@ -451,6 +451,25 @@ t.test('an event over which the daemon stumbles is refused, and those beside it 
   await daemon.close();
 });
 
+t.test('what several links want is asked for once', async t => {
+  const kernel = new FakeKernel();
+  kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];
+  kernel.add('default via 192.168.1.1 dev eth0 metric 100');
+  const daemon = await daemonOn(kernel, new Disk(), [profile('work', { ipv6: 'block' })]);
+  const links = ['ppp0', 'ppp1', 'ppp2', 'ppp3'];
+  for (const link of links) plug(kernel, link);
+  const asked: string[] = [];
+  kernel.beforeChange = command => asked.push(command);
+  const replies = await Promise.all(links.map(link => daemon.handle(event('ip-up', link))));
+  t.match(
+    replies,
+    links.map(() => ({ ok: true })),
+  );
+  const blocks = asked.filter(command => command.includes('unreachable 2000::/3'));
+  t.equal(blocks.length, 1);
+  await daemon.close();
+});
+
 t.test('what makes the daemon stumble without any event costs no event', async t => {
   const kernel = new FakeKernel();
   kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];
