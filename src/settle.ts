@@ -1,3 +1,4 @@
+import { linksOnDisk } from './core/absorb.ts';
 import { byBucket, linksNotIn } from './core/bucket.ts';
 import { type Decision, decide } from './core/decide.ts';
 import { families } from './core/demand.ts';
@@ -109,8 +110,7 @@ export class Settler {
 
   /** What the state on disk asks for, without the links that are gone: all that may be done while it cannot be written. */
   #decideWithoutSaving(state: State, observed: Observed): Decision {
-    const onDisk = new Set(this.#durable.links.map(({ order }) => order));
-    const links = state.links.filter(({ order }) => onDisk.has(order));
+    const links = linksOnDisk(state.links, this.#durable.links);
     const decision = decide({
       state: { ...this.#durable, links },
       observed,

@@ -1,6 +1,14 @@
 import { linksAfter } from './bucket.ts';
 import { families } from './demand.ts';
-import { type Applied, type Arrival, applyEvent, hasLost, type Link, withoutFamily } from './link.ts';
+import {
+  type Applied,
+  type Arrival,
+  afterEnd,
+  applyEvent,
+  hasLost,
+  type Link,
+  withoutFamily,
+} from './link.ts';
 import type { Interface } from './observed.ts';
 import type { Profile } from './profile.ts';
 import { isServerKnown, serversAfter } from './server.ts';
@@ -46,6 +54,23 @@ export function endDark(links: readonly Link[], returned: Link): Link[] {
 
 function isLostOf(link: Link, { profile }: Link): boolean {
   return link.lost === true && link.profile?.name === profile?.name;
+}
+
+/**
+ * The links that may be acted for while the state cannot be written: those on disk that are still there. Where one that is
+ * not on disk has come instead of one that was to stay dark, it cannot carry anything yet, and it is dark for as long;
+ * unless the administrator let it go.
+ */
+export function linksOnDisk(links: readonly Link[], onDisk: readonly Link[]): Link[] {
+  const known = new Set(onDisk.map(({ order }) => order));
+  const come = links.filter(({ order, released }) => !known.has(order) && released !== true);
+  const up = new Set(links.filter(({ lost }) => lost !== true).map(({ order }) => order));
+  const isReplaced = ({ order, profile }: Link) =>
+    !up.has(order) &&
+    come.some(other => other.profile?.['on-loss'] === 'block' && other.profile.name === profile?.name);
+  const dark = come.length === 0 ? [] : onDisk.filter(isReplaced).flatMap(afterEnd);
+  const isDark = new Set(dark.map(({ order }) => order));
+  return [...links.filter(({ order }) => known.has(order) && !isDark.has(order)), ...dark];
 }
 
 /** Above the order of every link. */

@@ -164,7 +164,7 @@ export function hasLost(links: readonly Link[]): boolean {
 }
 
 /** What is left of a link that ended: nothing, or the order to stay dark until it returns. */
-function afterEnd(link: Link): Link[] {
+export function afterEnd(link: Link): Link[] {
   const { profile } = link;
   if (profile?.['on-loss'] !== 'block' || profile['default-route'] === 'none' || link.released === true)
     return [];

@@ -350,6 +350,57 @@ t.test(
   },
 );
 
+t.test('a state that cannot be saved lets nothing out that is to stay dark', async t => {
+  const kernel = new FakeKernel();
+  kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];
+  const uplink = 'inet default via 192.168.1.1 dev eth0 metric 100';
+  kernel.add(uplink.slice('inet '.length));
+  const disk = new Disk();
+  const daemon = await daemonOn(kernel, disk, [
+    profile('work', { 'default-route': 'replace', 'on-loss': 'block' }),
+  ]);
+  const defaults = () => kernel.table().filter(line => line.includes('default'));
+  const carried = ['inet default dev ppp0 proto 173', 'inet unreachable default proto 173 metric 1'];
+  const dark = ['inet unreachable default proto 173'];
+  const comes = () => {
+    plug(kernel, 'ppp0');
+    return daemon.handle(event('ip-up', 'ppp0'));
+  };
+  const goes = () => {
+    kernel.remove('ppp0');
+    return daemon.reconcile();
+  };
+
+  t.match(await comes(), { ok: true });
+  await goes();
+  t.same(defaults(), dark, 'lost');
+  disk.full = true;
+  t.match(await comes(), { code: 'STATE' });
+  t.same(defaults(), dark, 'returned, and not on disk');
+  await goes();
+  t.same(defaults(), dark, 'lost again');
+  await comes();
+  disk.full = false;
+  await daemon.reconcile();
+  t.same(defaults(), carried, 'on disk');
+  disk.full = true;
+  await goes();
+  t.match(await comes(), { code: 'STATE' });
+  t.same(defaults(), dark, 'lost and returned, neither on disk');
+  await daemon.release();
+  t.same(defaults(), [uplink], 'the administrator wins');
+  await daemon.reconcile();
+  t.same(defaults(), [uplink]);
+  disk.full = false;
+  t.match(await daemon.handle(event('ip-up', 'ppp0')), { ok: true });
+  t.same(defaults(), carried, 'until it comes up anew');
+  await goes();
+  disk.full = true;
+  await daemon.release();
+  t.same(defaults(), [uplink], 'and where there is no link');
+  await daemon.close();
+});
+
 t.test('while ip cannot be asked an event has no answer, and when it can be each has one', async t => {
   const kernel = new FakeKernel();
   kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];

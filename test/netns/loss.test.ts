@@ -78,6 +78,26 @@ scenario('on-loss = "block": the table while up, while lost, and while up again'
   await lab.restored();
 });
 
+scenario('on-loss = "block": the disk is full while it is dark, and the link returns', async (lab, t) => {
+  await lab.machine({ profiles: profile('replace') });
+  await lab.up('ppp0');
+  await lab.ip('link del ppp0');
+  await lab.says(/nothing leaves until it returns$/);
+  await lab.run('mv', `${lab.directory}/state`, `${lab.directory}/away`);
+  await lab.write('state', 'not a directory');
+  await lab.connect('ppp0');
+  t.match((await lab.hook('ip-up', 'ppp0')).stderr, /^ppp-routed: error STATE /);
+  await t.rejects(lab.deviceTo(world), 'nothing leaves in clear');
+  t.equal(await lab.deviceTo('203.0.113.5'), 'eth0', 'but to the server');
+  await lab.run('rm', `${lab.directory}/state`);
+  await lab.run('mv', `${lab.directory}/away`, `${lab.directory}/state`);
+  await lab.until(async () => (await lab.deviceTo(world).catch(() => '')) === 'ppp0', 15_000);
+  await lab.ip('link del ppp0');
+  await t.rejects(lab.deviceTo(world));
+  await lab.ask('restore');
+  await lab.restored();
+});
+
 scenario('on-loss = "block" with IPv6', async (lab, t) => {
   await lab.machine({
     addresses: ['192.168.1.10/24 dev eth0', '2001:db8:1::2/64 dev eth0'],
