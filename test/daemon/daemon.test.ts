@@ -511,9 +511,14 @@ t.test('what several links want is asked for once', async t => {
   for (const link of links) plug(kernel, link);
   const asked: string[] = [];
   kernel.beforeChange = command => asked.push(command);
-  const replies = await Promise.all(links.map(link => daemon.handle(event('ip-up', link))));
+  // They wait, and come all at once.
+  kernel.isDeaf = true;
+  const told = links.map(link => daemon.handle(event('ip-up', link)));
+  await daemon.reconcile();
+  kernel.isDeaf = false;
+  await daemon.reconcile();
   t.match(
-    replies,
+    await Promise.all(told),
     links.map(() => ({ ok: true })),
   );
   const blocks = asked.filter(command => command.includes('unreachable 2000::/3'));
