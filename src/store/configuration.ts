@@ -1,9 +1,10 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { getStaticTOMLValue, ParseError, parseTOML, traverseNodes } from 'toml-eslint-parser';
 import * as v from 'valibot';
 import { type Profile, ProfileSchema } from '../core/profile.ts';
 import { isMissing, reasonOf } from '../core/reason.ts';
+import { readPlainFile } from './plain-file.ts';
 
 /** A configuration that cannot be used; every fault has its file, line and key. */
 export class ConfigurationError extends Error {
@@ -102,7 +103,7 @@ async function configurationFiles(directory: string, faults: string[]): Promise<
 
 async function readText(path: string, faults: string[]): Promise<string | undefined> {
   try {
-    return await readFile(path, 'utf8');
+    return await readPlainFile(path);
   } catch (error) {
     if (!isMissing(error)) faults.push(`${path}: cannot be read: ${reasonOf(error)}`);
     return undefined;

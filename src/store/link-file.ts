@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { linksNotIn } from '../core/bucket.ts';
 import type { Link } from '../core/link.ts';
 import { StateSchema } from '../core/state.ts';
 import { writeDurably } from './durable.ts';
+import { readPlainFile } from './plain-file.ts';
 
 /*
  * INVARIANTS
@@ -59,10 +60,10 @@ export class LinkFile {
    * The links that a part stands for.
    * @throws Error where the file cannot be read or is not what it was.
    */
-  load({ links, more }: Part): readonly Link[] {
+  async load({ links, more }: Part): Promise<readonly Link[]> {
     this.#base = undefined;
     if (more === undefined) return links;
-    const text = readFileSync(join(this.#directory, more.file), 'utf8');
+    const text = await readPlainFile(join(this.#directory, more.file));
     if (nameFor(text) !== more.file)
       throw new Error(`${more.file} is damaged: its contents do not fit its name`);
     const read = v.parse(StateSchema.entries.links, JSON.parse(text));

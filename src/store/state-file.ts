@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
-import { readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { hasCode, isMissing, reasonOf } from '../core/reason.ts';
 import { emptyState, type State, StateSchema, savedRoute, schemaNumber } from '../core/state.ts';
 import { writeDurably } from './durable.ts';
 import { LinkFile, MoreLinksSchema } from './link-file.ts';
+import { readPlainFile } from './plain-file.ts';
 
 /** What was found on disk, and what a person should know about it. */
 export interface LoadedState {
@@ -142,7 +143,7 @@ async function readState(
 ): Promise<State | 'missing' | `cannot be read: ${string}` | `is ${string}`> {
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await readPlainFile(path);
   } catch (error) {
     if (isMissing(error)) return 'missing';
     return `cannot be read: ${reasonOf(error)}`;
@@ -168,7 +169,7 @@ async function readState(
   const { more, ...state } = result.output;
   if (state.bootId !== bootId) return state;
   try {
-    const links = linkFile.load(more === undefined ? state : { links: state.links, more });
+    const links = await linkFile.load(more === undefined ? state : { links: state.links, more });
     return { ...state, links: [...links] };
   } catch (error) {
     return `cannot be read: ${reasonOf(error)}`;

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -109,4 +109,29 @@ t.test('a directory that is moved away and back all the time is never read as em
   }
   mover.kill();
   await once(mover, 'close');
+});
+
+t.test('what is no plain file is said, and waited for by nobody', { timeout: 10_000 }, async t => {
+  const directory = t.testdir({
+    'links.d': { 'b.toml': {}, 'c.toml': t.fixture('symlink', '../elsewhere') },
+    elsewhere: '[link.work]\n',
+  });
+  // More than node has threads for.
+  for (const name of [
+    'ppp-routed.toml',
+    'links.d/a.toml',
+    'links.d/d.toml',
+    'links.d/e.toml',
+    'links.d/f.toml',
+  ])
+    execFileSync('mkfifo', [join(directory, name)]);
+  for (let again = 0; again < 2; again++) {
+    t.same(
+      await faultsOf(directory),
+      ['ppp-routed', 'links.d/a', 'links.d/b', 'links.d/d', 'links.d/e', 'links.d/f'].map(
+        name => `${name}.toml: cannot be read: not a plain file`,
+      ),
+      'and a link to a plain file is as good as one',
+    );
+  }
 });

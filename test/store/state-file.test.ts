@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -92,6 +93,20 @@ t.test('a file that cannot be used is told, kept aside, and the next best is use
     t.match(ofPrevious.notices, [{ level: 'warning', text: words }]);
     await file.save(second);
     t.same((await file.load(boot)).state, second, 'and the next save is as ever');
+  }
+});
+
+t.test('what is no plain file is set aside, and waited for by nobody', { timeout: 10_000 }, async t => {
+  for (const command of ['mkfifo', 'mkdir']) {
+    const { path, file } = await written(t);
+    await rm(path);
+    execFileSync(command, [path]);
+    const { state, notices } = await file.load(boot);
+    t.same(state, second, `${command}: the copy`);
+    t.match(notices, [{ level: 'warning', text: /cannot be read: not a plain file/ }]);
+    await file.save(first);
+    t.same((await file.load(boot)).state, first, 'and the next save is as ever');
+    await rm(`${path}.rejected`, { recursive: true });
   }
 });
 
