@@ -128,9 +128,7 @@ export class Daemon {
 
   #reconcileSoon(): Promise<boolean> {
     this.#again = true;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running ??= this.#run();
     return this.#running;
   }
 
@@ -209,18 +207,23 @@ export class Daemon {
 
   async #run(): Promise<boolean> {
     const before = this.#changes;
-    while (this.#again) {
-      this.#again = false;
-      const batch = this.#pending.splice(0);
-      try {
-        await this.#takeIn(batch);
-        this.report('ip', undefined);
-      } catch (error) {
-        this.report('ip', reasonOf(error));
-        // Without an answer, so that the hook spools what only memory has. The event waits here until ip can be asked.
-        this.#pending.unshift(...batch);
+    try {
+      while (this.#again) {
+        this.#again = false;
+        const batch = this.#pending.splice(0);
+        try {
+          await this.#takeIn(batch);
+          this.report('ip', undefined);
+        } catch (error) {
+          this.report('ip', reasonOf(error));
+          // Without an answer, so that the hook spools what only memory has. The event waits here until ip can be asked.
+          this.#pending.unshift(...batch);
+        }
+        this.#condition.follow(this.#state.links, this.#settlement);
       }
-      this.#condition.follow(this.#state.links, this.#settlement);
+    } finally {
+      // Before anything else can happen: what is asked for from now on is looked at by another run.
+      this.#running = undefined;
     }
     this.#scheduleRetry();
     this.#followUplinks();
