@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Condition } from './condition.ts';
-import { absorbEvent, afterAll } from './core/absorb.ts';
+import { absorbEvent, afterAll, type Findings } from './core/absorb.ts';
 import type { LinkEvent } from './core/event.ts';
 import { type Applied, dropVanished, type Link } from './core/link.ts';
 import { eventFields, messageIds, vanishedFields } from './core/message.ts';
@@ -13,7 +13,7 @@ import { emptyState, type State } from './core/state.ts';
 import { eventLine, linkLine, vanishedLine } from './core/status.ts';
 import { type Amendment, type Change, noServers, refresh } from './refresh.ts';
 import { type Reply, replyTo } from './reply.ts';
-import type { FindServers, Kernel, Questions, Sentences, ServerAddresses, Store } from './rooms.ts';
+import type { FindServers, Kernel, Questions, Sentences, Store } from './rooms.ts';
 import { asksForForwarding, type Settlement, Settler, uplinksOf } from './settle.ts';
 import { Turns } from './turns.ts';
 
@@ -22,7 +22,8 @@ import { Turns } from './turns.ts';
  * 1. One reconcile at a time. Events that come meanwhile wait and share the next one, in the order they came.
  * 2. Events of one interface are taken one after the other, also while a server's name is being looked up.
  * 3. The state changes in a reconcile only; what else wants to change it waits in #amendments.
- * 4. What the kernel shows decides; what is remembered only says which links are ours and what was displaced.
+ * 4. An event is taken in by the configuration of that moment, however long it waited.
+ * 5. What the kernel shows decides; what is remembered only says which links are ours and what was displaced.
  */
 
 export interface DaemonOptions {
@@ -37,13 +38,16 @@ export interface DaemonOptions {
   retryAfter: number;
 }
 
-interface Pending {
+/** An event, and who waits for the answer. */
+interface Told {
   event: LinkEvent;
   arrival: number;
-  profile: Profile | undefined;
-  servers: ServerAddresses;
   answer(reply: Reply): void;
   refuse(error: unknown): void;
+}
+
+interface Pending extends Told {
+  findings: Findings | undefined;
 }
 
 /** The story of one event, and of everything else that calls for a look at the routes. */
@@ -179,8 +183,7 @@ export class Daemon {
   async rehearse(event: LinkEvent): Promise<Rehearsal> {
     await this.look();
     const observed = await this.#options.kernel.survey({ forwarding: true });
-    const { profile, servers } = await this.#findingsAbout(event);
-    const findings = { ...servers, ...(this.#profiles && { profile }) };
+    const findings = await this.#findingsAbout(event);
     return rehearse({ state: this.#state, observed, event, findings });
   }
 
@@ -190,19 +193,33 @@ export class Daemon {
     clearTimeout(this.#retry);
   }
 
-  async #handleInTurn(event: LinkEvent, arrival: number): Promise<Reply> {
-    const { profile, servers } = await this.#findingsAbout(event);
+  #handleInTurn(event: LinkEvent, arrival: number): Promise<Reply> {
     return new Promise((answer, refuse) => {
-      this.#pending.push({ event, arrival, profile, servers, answer, refuse });
-      void this.reconcile();
+      this.#prepare({ event, arrival, answer, refuse }).catch(refuse);
     });
   }
 
-  /** What the configuration wants of a link that comes up, and where its server is. */
-  async #findingsAbout(event: LinkEvent): Promise<Pick<Pending, 'profile' | 'servers'>> {
-    const profile = event.name.endsWith('-up') ? profileFor(this.#profiles ?? [], event) : undefined;
-    const servers = profile === undefined ? noServers : await this.#options.findServers(profile, event);
-    return { profile, servers };
+  /** Finds out what there is to know before an event can be taken in. */
+  async #prepare(told: Told): Promise<void> {
+    const findings = await this.#findingsAbout(told.event);
+    this.#pending.push({ ...told, findings });
+    void this.reconcile();
+  }
+
+  /** What the configuration wants of a link that comes up, and where its server is; undefined: it could not be read. */
+  async #findingsAbout(event: LinkEvent): Promise<Findings | undefined> {
+    const wish = this.#wishFor(event);
+    if (wish === undefined) return undefined;
+    const { profile } = wish;
+    return {
+      profile,
+      ...(profile === undefined ? noServers : await this.#options.findServers(profile, event)),
+    };
+  }
+
+  #wishFor(event: LinkEvent): { profile: Profile | undefined } | undefined {
+    const isUp = event.name.endsWith('-up');
+    return this.#profiles && { profile: isUp ? profileFor(this.#profiles, event) : undefined };
   }
 
   async #run(): Promise<boolean> {
@@ -275,6 +292,7 @@ export class Daemon {
     batch.forEach((pending, i) => {
       const result = applied[i];
       if (result !== undefined) pending.answer(replyTo(result, settlement, () => this.#nextSave()));
+      else this.#prepare(pending).catch(pending.refuse);
     });
   }
 
@@ -296,9 +314,12 @@ export class Daemon {
     }
   }
 
-  /** One event into the state. */
-  #absorb({ event, arrival, profile, servers }: Pending, observed: Observed): Applied {
-    const findings = { ...servers, ...(this.#profiles && { profile }) };
+  /** One event into the state; undefined: since it was prepared, the configuration wants something else. */
+  #absorb({ event, arrival, findings }: Pending, observed: Observed): Applied | undefined {
+    const wish = this.#wishFor(event);
+    const isOfToday =
+      findings === undefined ? wish === undefined : isDeepStrictEqual(findings.profile, wish?.profile);
+    if (!isOfToday) return undefined;
     const applied = absorbEvent(this.#state.links, { event, arrival, findings }, observed.interfaces);
     this.#state = { ...this.#state, links: applied.links };
     const level = applied.outcome === 'stale' ? 'notice' : 'info';

@@ -17,20 +17,22 @@ import { isServerKnown, serversAfter } from './server.ts';
 export interface Findings {
   servers: string[];
   unresolved: string[];
-  /** Absent where the configuration could not be read: then a link keeps what it has. */
-  profile?: Profile | undefined;
+  profile: Profile | undefined;
 }
 
-/** The links after an event, each with all that is known of it. */
+/**
+ * The links after an event, each with all that is known of it. Without findings (the configuration could not be read) a link
+ * keeps what it has.
+ */
 export function absorbEvent(
   links: readonly Link[],
-  happening: Arrival & { findings: Findings },
+  happening: Arrival & { findings: Findings | undefined },
   interfaces: readonly Interface[],
 ): Applied {
   const { event, findings } = happening;
   const applied = applyEvent(links, happening, interfaces);
   const isUp = event.name.endsWith('-up') && applied.outcome !== 'stale';
-  if (!isUp || applied.link === undefined) return applied;
+  if (!isUp || applied.link === undefined || findings === undefined) return applied;
   const link = { ...applied.link, ...findings };
   const isEarlier = (other: Link) => other.ifindex === link.ifindex || isLostOf(other, link);
   link.servers = serversAfter(findings, link, () => links.filter(isEarlier));

@@ -28,7 +28,7 @@ export interface Rehearsed {
   state: State;
   observed: Observed;
   event: LinkEvent;
-  findings: Findings;
+  findings: Findings | undefined;
 }
 
 const mostRounds = 6;

@@ -1,4 +1,5 @@
-// The server's name does not resolve at a bad moment: what was known of it holds, and nothing leaks past a link.
+// The server's name does not resolve at a bad moment, or the configuration changes meanwhile: what was known of the server holds,
+// what the configuration says now is done, and nothing leaks past a link.
 import t from 'tap';
 import type { Profile } from '../../src/core/profile.ts';
 import { Daemon } from '../../src/daemon.ts';
@@ -19,18 +20,30 @@ const onLink = [
 const dark = [`inet ${server} via 192.168.1.1 dev eth0 proto 173`, 'inet unreachable default proto 173'];
 const onLinkOrDark = [...onLink, 'inet unreachable default proto 173 metric 1'];
 
-/** A machine with one uplink; its names resolve to what stands in `answers`, when they do. */
-async function machine(...profiles: readonly Profile[]) {
+function kernelWithUplink(): FakeKernel {
   const kernel = new FakeKernel();
   kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];
   kernel.add('default via 192.168.1.1 dev eth0 metric 100');
+  return kernel;
+}
+
+/** A machine with one uplink; its names resolve to what stands in `answers`, when they do. */
+async function machine(...profiles: readonly Profile[]) {
+  return machineWith(profiles);
+}
+
+/** The same; undefined: its configuration cannot be read. */
+async function machineWith(
+  profiles: readonly Profile[] | undefined,
+  { kernel = kernelWithUplink(), disk = new Disk() } = {},
+) {
   const names = { answers: { [name]: server } as Record<string, string>, before: async () => {} };
   const daemon = new Daemon({
     kernel,
-    store: new Disk(),
+    store: disk,
     findServers: async wish => {
       await names.before();
-      const asked = [wish.server].flat();
+      const asked = [wish.server].flat().filter(one => one !== 'none');
       return {
         servers: asked.flatMap(one => names.answers[one] ?? []),
         unresolved: asked.filter(one => names.answers[one] === undefined),
@@ -170,3 +183,75 @@ t.test(
     await daemon.close();
   },
 );
+
+t.test('the configuration changes while a name is looked up for an event', async t => {
+  const { kernel, daemon, names } = await machine(profile('work', wish));
+  plug(kernel, 'ppp0');
+  let isAsked: () => void = () => undefined;
+  const asked = new Promise<void>(resolve => (isAsked = resolve));
+  let give: () => void = () => undefined;
+  names.before = () => {
+    isAsked();
+    return new Promise(resolve => (give = resolve));
+  };
+  const up = daemon.handle(event('ip-up', 'ppp0'));
+  await asked;
+  await daemon.configure([profile('work', { 'default-route': 'none', networks: ['193.6.37.0/24'], server })]);
+  names.before = async () => {};
+  names.answers[server] = server;
+  give();
+  t.match(await up, { ok: true });
+  t.same(kernel.table(), [onUplink[0], 'inet 193.6.37.0/24 dev ppp0 proto 173', onUplink[1]]);
+  await daemon.close();
+});
+
+t.test('the configuration changes while ip hangs, and an event waits', async t => {
+  for (const isSlow of [true, false]) {
+    const { kernel, daemon } = await machine(profile('work', wish));
+    plug(kernel, 'ppp0');
+    const observe = kernel.observe.bind(kernel);
+    let go: () => void = () => undefined;
+    if (isSlow)
+      kernel.observe = async () => {
+        kernel.observe = observe;
+        await new Promise<void>(resolve => (go = resolve));
+        return observe();
+      };
+    else kernel.isDeaf = true;
+    const up = daemon.handle(event('ip-up', 'ppp0'));
+    await new Promise(resolve => setTimeout(resolve, 10));
+    const configured = daemon.configure([
+      profile('work', { ...wish, 'default-route': 'none', server: 'none' }),
+    ]);
+    await new Promise(resolve => setTimeout(resolve, 10));
+    kernel.isDeaf = false;
+    go();
+    await configured;
+    await daemon.reconcile();
+    t.match(await up, { ok: true });
+    t.same(kernel.table(), onUplink, isSlow ? 'it was slow' : 'it could not be asked');
+    await daemon.close();
+  }
+});
+
+t.test('events of a link that is up while the configuration cannot be read take nothing off it', async t => {
+  const disk = new Disk();
+  const before = await machineWith([profile('work', wish)], { disk });
+  const { kernel } = before;
+  plug(kernel, 'ppp0');
+  await before.daemon.handle(event('ip-up', 'ppp0'));
+  await before.daemon.close();
+  const { daemon } = await machineWith(undefined, { kernel, disk });
+  const up = kernel.table();
+  t.match(await daemon.handle(event('ip-up', 'ppp0')), { ok: true });
+  t.same(kernel.table(), up);
+  kernel.isDeaf = true;
+  const told = daemon.handle(event('ipv6-up', 'ppp0'));
+  await daemon.reconcile();
+  await daemon.configure([profile('work', wish)]);
+  kernel.isDeaf = false;
+  await daemon.reconcile();
+  t.match(await told, { ok: true });
+  t.same(kernel.table(), up, 'the configuration was read while the event waited');
+  await daemon.close();
+});
