@@ -1,8 +1,11 @@
 import { type Demand, type Devices, demandOf, families } from './demand.ts';
 import { finding } from './finding.ts';
 import type { Link } from './link.ts';
+import { modes } from './modes/index.ts';
+import { everything } from './modes/mode.ts';
 import type { Address, Observed } from './observed.ts';
 import { orphans } from './orphan.ts';
+import { ownMetric } from './own-route.ts';
 import { pinsOf } from './pin.ts';
 import { planSteps, type Step, type Wanted } from './plan.ts';
 import { covers, type Prefix, parsePrefix } from './prefix.ts';
@@ -58,6 +61,8 @@ export function decide({ state, observed, refused, isForgetful = false }: Situat
   const troubles: string[] = [];
   const dropped: SavedDefault[] = [];
   const savedDefaults: SavedDefault[] = [];
+  /** Uplink defaults that stay where they are, beside ours. */
+  const beside: Route[] = [];
   const isIdle = (entry: SavedDefault) => leadsInto(entry, demand.managedDevices);
 
   for (const family of families) {
@@ -72,6 +77,7 @@ export function decide({ state, observed, refused, isForgetful = false }: Situat
       savedDefaults.push(...folded);
       dropped.push(...lost(saved, folded));
       wanted.displace.push(...displaceable);
+      beside.push(...present.filter(route => !displaceable.includes(route)));
       continue;
     }
     if (demand.displaces.has(family) && stubborn !== undefined) {
@@ -79,6 +85,7 @@ export function decide({ state, observed, refused, isForgetful = false }: Situat
         `keeping ${stubborn.route.line}: ${stubborn.because}, so our default stands beside it at a better metric`,
       );
     }
+    beside.push(...present);
     const folded = foldSaved(saved, present, observed);
     const restoration = restorationOf(
       folded.filter(entry => !isIdle(entry)),
@@ -133,7 +140,12 @@ export function decide({ state, observed, refused, isForgetful = false }: Situat
     demand,
     displacing: steps.some(step => step.kind === 'delete-route' && step.because === 'displaced'),
     troubles,
-    warnings: [...leaks(demand, observed), ...overlaps(demand, observed), ...unpinned(demand)],
+    warnings: [
+      ...leaks(demand, observed),
+      ...openings(demand, beside),
+      ...overlaps(demand, observed),
+      ...unpinned(demand),
+    ],
     dropped,
     orphaned,
   };
@@ -163,6 +175,24 @@ function leaks(demand: Demand, observed: Observed): string[] {
   return [
     `IPv6 does not go over ${link.interface} but past it, through ${devicesOf(uplink).join(' and ')}: profile ${profile.name} has ipv6 = "leave"; "block" stops it, "route" sends it over the link`,
   ];
+}
+
+/**
+ * Where a link is to block when it is lost, what leads nowhere stands behind its default (`defaultRoutes`). An uplink's
+ * default with the metric of ours stands between the two, and no metric is better: until we have looked it is open.
+ */
+function openings({ carriers }: Demand, beside: readonly Route[]): string[] {
+  return [...carriers].flatMap(([family, { link, profile, dark }]) => {
+    const mode = modes[profile['default-route']];
+    if (profile['on-loss'] !== 'block' || dark || mode.table !== 'main') return [];
+    const between = beside.filter(
+      route => route.family === family && route.metric <= ownMetric[family] && mode.prefixes === everything,
+    );
+    return between.map(
+      ({ line }) =>
+        `${line} has as good a metric as our default over ${link.interface}: when that link is lost, traffic leaves by it until ppp-routed has looked, although profile ${profile.name} has on-loss = "block"; give it a higher metric`,
+    );
+  });
 }
 
 /** A network behind a link that is also a LAN here: the machines on it go out of reach. */

@@ -98,6 +98,46 @@ scenario('on-loss = "block": the disk is full while it is dark, and the link ret
   await lab.restored();
 });
 
+for (const { mode, routes, commands = [] } of [
+  { mode: 'metric', routes: base.replace(' metric 100', '') },
+  // One that cannot be given back as it was is not displaced.
+  {
+    mode: 'replace',
+    routes: base.replace(' metric 100', ''),
+    commands: ['route append unreachable default'],
+  },
+]) {
+  scenario(
+    `on-loss = "block", "${mode}", beside a default with the metric of ours: a warning says so`,
+    async lab => {
+      await lab.machine({ profiles: profile(mode), routes });
+      for (const command of commands) await lab.ip(command);
+      await lab.up('ppp0');
+      const warning =
+        /^warn: default via 192\.168\.1\.1 dev eth0 .* has as good a metric as our default over ppp0: when that link is lost, traffic leaves by it until/;
+      await lab.says(warning);
+      await lab.ip('link del ppp0');
+      await lab.says(/nothing leaves until it returns$/);
+      await lab.until(() =>
+        lab.deviceTo(world).then(
+          () => false,
+          () => true,
+        ),
+      );
+      await lab.ask('restore');
+    },
+  );
+}
+
+scenario('on-loss = "block" beside a default with a metric: nothing to warn of', async (lab, t) => {
+  await lab.machine({ profiles: profile('metric') });
+  await lab.up('ppp0');
+  t.same(
+    lab.log().filter(line => line.startsWith('warn: ')),
+    [],
+  );
+});
+
 scenario('on-loss = "block" with IPv6', async (lab, t) => {
   await lab.machine({
     addresses: ['192.168.1.10/24 dev eth0', '2001:db8:1::2/64 dev eth0'],
