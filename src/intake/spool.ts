@@ -95,27 +95,42 @@ export class Spool {
     return this.#taken.has(id);
   }
 
-  /** Calls back when an event may have been added. Returns how to stop. */
+  /**
+   * Calls back when an event may have been added. Returns how to stop. The directory may be removed and made anew: then
+   * another is to be watched.
+   */
   watch(onChange: () => void): () => void {
+    let watcher: FSWatcher | undefined;
     let timer: NodeJS.Timeout | undefined;
-    const lookNowAndThen = (error: Error) => {
+    const lookNowAndThen = (error: unknown) => {
       if (timer !== undefined) return;
       this.#onTrouble(
         `${this.#directory} cannot be watched: ${reasonOf(error)}; it is looked at every ${pollInterval} ms`,
       );
-      timer = setInterval(onChange, pollInterval);
+      timer = setInterval(watchAnew, pollInterval);
     };
-    let watcher: FSWatcher | undefined;
-    try {
-      // Not by a comparison of listings: numbers are used again, and a file of the same name may be another event.
-      watcher = watch(this.#directory, (_, name) => {
-        if (name === null || isNumber(name)) onChange();
-      });
-      watcher.on('error', lookNowAndThen);
-    } catch (error) {
-      // There is a limit to inotify instances, see inotify(7).
-      lookNowAndThen(error instanceof Error ? error : new Error(String(error)));
-    }
+    const watchAnew = () => {
+      begin();
+      // What was added before somebody watched.
+      onChange();
+    };
+    const begin = () => {
+      watcher?.close();
+      try {
+        // Not by a comparison of listings: numbers are used again, and a file of the same name may be another event.
+        watcher = watch(this.#directory, (_, name) => {
+          if (name === basename(this.#directory)) watchAnew();
+          else if (name === null || isNumber(name)) onChange();
+        });
+        watcher.on('error', lookNowAndThen);
+        clearInterval(timer);
+        timer = undefined;
+      } catch (error) {
+        // There is a limit to inotify instances, see inotify(7).
+        lookNowAndThen(error);
+      }
+    };
+    begin();
     return () => {
       watcher?.close();
       clearInterval(timer);

@@ -176,6 +176,26 @@ t.test('an event that could not be handled does not hold up others', async t => 
   await t.rejects(intake.queue.add(eventOf(1)), 'by the socket it has no answer');
 });
 
+t.test('a spool that is removed and made anew is watched as before', async t => {
+  const intake = await Intake.open(t);
+  const stop = intake.watch();
+  t.teardown(() => stop());
+  await rm(intake.directory, { recursive: true });
+  await mkdir(intake.directory);
+  await intake.spool(1, textOf(1));
+  await intake.until(() => intake.handled.length === 1);
+
+  await rm(intake.directory, { recursive: true });
+  await intake.until(() => intake.said.length === 1);
+  t.match(intake.said, [/cannot be watched: ENOENT.* it is looked at every/]);
+  await mkdir(intake.directory);
+  await intake.spool(2, textOf(2));
+  await intake.until(() => intake.handled.length === 2);
+  await intake.spool(3, textOf(3));
+  await intake.until(() => intake.handled.length === 3);
+  t.same(await intake.waiting(), []);
+});
+
 /** The answer that an event is in memory only, and the disk that it waits for. */
 function unsaved() {
   let save: () => void = () => undefined;
