@@ -205,7 +205,11 @@ export class Spool {
     const path = join(this.#directory, name);
     try {
       const rejected = await this.#room('rejected');
-      await rename(path, join(rejected, name));
+      // Numbers are used again, and what was kept stays.
+      const kept = new Set(await readdir(rejected));
+      let free = name;
+      for (let n = 1; kept.has(free); n++) free = `${name}.${n}`;
+      await rename(path, join(rejected, free));
       this.#onTrouble(`${path} ${what}; it was moved to ${rejected}`);
     } catch (error) {
       await unlink(path).catch(() => this.leave(path));

@@ -196,6 +196,18 @@ t.test('a spool that is removed and made anew is watched as before', async t => 
   t.same(await intake.waiting(), []);
 });
 
+t.test('what was rejected is kept beside another of its number', async t => {
+  const intake = await Intake.open(t);
+  for (const text of ['first', 'second', 'third']) {
+    await intake.spool(1, text);
+    await intake.queue.drain();
+  }
+  const kept = join(intake.directory, 'rejected');
+  t.same((await readdir(kept)).sort(), ['0000000001', '0000000001.1', '0000000001.2']);
+  t.equal(await readFile(join(kept, '0000000001'), 'utf8'), 'first');
+  t.equal(await readFile(join(kept, '0000000001.2'), 'utf8'), 'third');
+});
+
 /** The answer that an event is in memory only, and the disk that it waits for. */
 function unsaved() {
   let save: () => void = () => undefined;
