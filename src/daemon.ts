@@ -71,6 +71,8 @@ export class Daemon {
   #changes = 0;
   /** The number of the next event. */
   #arrivals = 1;
+  /** The number that the last release has among the events. */
+  #lastRelease = 0;
   #retry: NodeJS.Timeout | undefined;
   readonly #condition: Condition;
   #uplinks: string | undefined;
@@ -143,6 +145,7 @@ export class Daemon {
       { MESSAGE_ID: messageIds.uplinkRestored },
       'restoring the uplink, as the administrator asked; links that are up are left alone until they come up anew',
     );
+    this.#lastRelease = this.#arrivals++;
     this.#amendments.push(links =>
       links.filter(link => link.lost !== true).map(link => ({ ...link, released: true })),
     );
@@ -320,7 +323,11 @@ export class Daemon {
     const isOfToday =
       findings === undefined ? wish === undefined : isDeepStrictEqual(findings.profile, wish?.profile);
     if (!isOfToday) return undefined;
-    const applied = absorbEvent(this.#state.links, { event, arrival, findings }, observed.interfaces);
+    const applied = absorbEvent(
+      this.#state.links,
+      { event, arrival, findings, isLetGo: arrival < this.#lastRelease },
+      observed.interfaces,
+    );
     this.#state = { ...this.#state, links: applied.links };
     const level = applied.outcome === 'stale' ? 'notice' : 'info';
     this.#options.journal[level](eventFields(event, applied), eventLine(event, applied));

@@ -22,20 +22,20 @@ export interface Findings {
 
 /**
  * The links after an event, each with all that is known of it. Without findings (the configuration could not be read) a link
- * keeps what it has.
+ * keeps what it has. `isLetGo`: the administrator asked for the uplink after the event, and before it was taken in.
  */
 export function absorbEvent(
   links: readonly Link[],
-  happening: Arrival & { findings: Findings | undefined },
+  happening: Arrival & { findings: Findings | undefined; isLetGo?: boolean },
   interfaces: readonly Interface[],
 ): Applied {
-  const { event, findings } = happening;
+  const { event, findings, isLetGo = false } = happening;
   const applied = applyEvent(links, happening, interfaces);
   const isUp = event.name.endsWith('-up') && applied.outcome !== 'stale';
-  if (!isUp || applied.link === undefined || findings === undefined) return applied;
-  const link = { ...applied.link, ...findings };
+  if (!isUp || applied.link === undefined) return applied;
+  const link: Link = { ...applied.link, ...findings, ...(isLetGo && { released: true }) };
   const isEarlier = (other: Link) => other.ifindex === link.ifindex || isLostOf(other, link);
-  link.servers = serversAfter(findings, link, () => links.filter(isEarlier));
+  if (findings !== undefined) link.servers = serversAfter(findings, link, () => links.filter(isEarlier));
   const known = linksAfter(applied.links, { gone: [applied.link], come: [link] });
   return { ...applied, link, links: hasLost(links) ? endDark(known, link) : known };
 }

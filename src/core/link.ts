@@ -92,6 +92,8 @@ function applyUp(links: readonly Link[], { event, arrival, family, face }: Happe
   const known = rollsOf(links).flatMap(({ byIndex }) => byIndex.get(face.ifindex) ?? [])[0];
   const gone = [...(known === undefined ? [] : [known]), ...linksOn(links, event.interface)];
   const ends: Ends = { local: event.local, remote: event.remote };
+  // IPv6 comes later on a link that is up already; only where it is all that the link has, it is the link that comes up.
+  const isLetGo = known?.released === true && family === 'inet6' && known.inet !== undefined;
   const link: Link = {
     interface: event.interface,
     ifindex: face.ifindex,
@@ -105,12 +107,14 @@ function applyUp(links: readonly Link[], { event, arrival, family, face }: Happe
     inet: known?.inet,
     inet6: known?.inet6,
     [family]: ends,
-    order: known === undefined || known.released === true ? arrival : known.order,
+    order: known === undefined || (known.released === true && !isLetGo) ? arrival : known.order,
     peerOptions: event.peerOptions.length > 0 ? event.peerOptions : (known?.peerOptions ?? []),
     servers: known?.servers ?? [],
     unresolved: known?.unresolved,
+    ...(isLetGo && { released: true }),
   };
-  const outcome = known !== undefined && known.released !== true && sameText(known, link) ? 'repeated' : 'up';
+  const isSame = known !== undefined && (known.released !== true || isLetGo) && sameText(known, link);
+  const outcome = isSame ? 'repeated' : 'up';
   return { links: linksAfter(links, { gone: [...new Set(gone)], come: [link] }), outcome, link };
 }
 
