@@ -185,9 +185,11 @@ t.test('a spool that is removed and made anew is watched as before', async t => 
   await intake.spool(1, textOf(1));
   await intake.until(() => intake.handled.length === 1);
 
+  // It may have been looked for before it was there again.
+  const { length } = intake.said;
   await rm(intake.directory, { recursive: true });
-  await intake.until(() => intake.said.length === 1);
-  t.match(intake.said, [/cannot be watched: ENOENT.* it is looked at every/]);
+  await intake.until(() => intake.said.length > length);
+  t.match(intake.said.at(-1), /cannot be watched: ENOENT.* it is looked at every/);
   await mkdir(intake.directory);
   await intake.spool(2, textOf(2));
   await intake.until(() => intake.handled.length === 2);
