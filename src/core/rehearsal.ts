@@ -49,11 +49,21 @@ export function rehearse({ state, observed, event, findings }: Rehearsed): Rehea
     isUp || applied.outcome === 'stale' ? connected : afterDisconnect(observed, event, applied.link);
   let current: State = { ...state, links: applied.links };
   const commands: string[] = [];
+  let failures: Step[] = [];
   let decision: Decision = decide({ state: current, observed: kernel, refused: new Set() });
   for (let round = 1; decision.steps.length > 0 && round <= mostRounds; round++) {
-    const steps = [...decision.steps].sort(byTurn);
-    commands.push(...steps.map(shellCommandOf));
-    kernel = steps.reduce(afterStep, kernel);
+    const before = kernel;
+    const refused = new Set<Step>();
+    for (const step of [...decision.steps].sort(byTurn)) {
+      const after = step.needs.some(needed => refused.has(needed)) ? kernel : afterStep(kernel, step);
+      if (after === kernel) refused.add(step);
+      else commands.push(shellCommandOf(step));
+      kernel = after;
+    }
+    // What is in its way may be ours, and have gone in this round.
+    failures =
+      kernel === before ? [...refused].filter(({ needs }) => !needs.some(one => refused.has(one))) : [];
+    if (failures.length > 0) break;
     current = decision.state;
     decision = decide({ state: current, observed: kernel, refused: new Set() });
   }
@@ -64,6 +74,7 @@ export function rehearse({ state, observed, event, findings }: Rehearsed): Rehea
     table: kernel.routes.map(lineOf),
     says: [
       ...decision.state.links.map(link => linkLine(link, decision)),
+      ...failures.map(step => `${shellCommandOf(step)}: File exists`),
       ...decision.troubles,
       ...decision.warnings,
     ],
