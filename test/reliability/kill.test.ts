@@ -291,7 +291,7 @@ class Lane {
 
   /** Waits until no point has been passed for longer than the daemon ever puts off a look. */
   async #quiet(): Promise<void> {
-    for (let since = performance.now(), count = -1; performance.now() - since < 900; await sleep(50)) {
+    for (let since = performance.now(), count = -1; performance.now() - since < 1300; await sleep(50)) {
       if (count !== this.#victim.points.length) since = performance.now();
       count = this.#victim.points.length;
     }

@@ -8,7 +8,7 @@ import { type Lab, scenario } from '../netns/lab.ts';
 import { countOf, isWhole, sayFigures } from './figure.ts';
 
 /** Ups and downs: what `--count` is for. */
-const flaps = countOf({ short: 3000, whole: 100_000 });
+const flaps = countOf({ short: 1500, whole: 100_000 });
 const links = isWhole ? 5000 : 300;
 /** Megabytes of resident memory. */
 const mostGrowth = 5;
