@@ -16,6 +16,7 @@ const tiers = {
   pure: {
     paths: ['core', 'daemon', 'intake', 'servers', 'store', 'systemd', 'scripts'],
     says: 'decisions, files and properties; no kernel',
+    jobs: 2,
   },
   hooks: { paths: ['hooks'], says: 'the hooks on three shells, with every client' },
   netns: {
