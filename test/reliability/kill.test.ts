@@ -13,7 +13,7 @@ import { type Point, Victim } from './victim.ts';
 /** How soon after a restart all must be right, in milliseconds. */
 const recoveryLimit = 1500;
 const modes = ['replace', 'metric', 'half', 'table', 'none'];
-const most = countOf({ short: 900, whole: 100_000 });
+const most = countOf({ short: 560, whole: 100_000 });
 
 interface Step {
   name: string;
@@ -323,7 +323,7 @@ function injectionsAt(points: readonly Point[]): Injection[] {
         ...point,
         children: manner % 2 === 0 ? 'keep' : 'kill',
         restart: manner % 4 < 2 ? 'at once' : 'late',
-        again: manner % 4 === 0 ? [1 + ((i * 7 + manner) % 90)] : [],
+        again: manner % 2 === 0 ? [1 + ((i * 7 + manner) % 90), 1 + ((i * 11 + manner) % 90)] : [],
       };
     }),
   );
