@@ -13,7 +13,7 @@ import { type Point, Victim } from './victim.ts';
 /** How soon after a restart all must be right, in milliseconds. */
 const recoveryLimit = 1500;
 const modes = ['replace', 'metric', 'half', 'table', 'none'];
-const most = countOf({ short: 560, whole: 100_000 });
+const most = countOf({ short: 620, whole: 100_000 });
 
 interface Step {
   name: string;
