@@ -18,12 +18,14 @@ server = "203.0.113.5"
 
 export const program = process.env.PPP_ROUTED_PROGRAM ?? join(root, 'dist/ppp-routed.js');
 
+const unit = readFileSync(join(root, 'systemd/ppp-routed.service'), 'utf8');
 /** The flags of node in the unit: what runs there is what is measured. */
 export const unitFlags: readonly string[] =
-  /^ExecStart=.*\/node((?: --\S+)*) \S+\.js$/m
-    .exec(readFileSync(join(root, 'systemd/ppp-routed.service'), 'utf8'))?.[1]
-    ?.split(' ')
-    .filter(Boolean) ?? [];
+  /^ExecStart=.*\/node((?: --\S+)*) \S+\.js$/m.exec(unit)?.[1]?.split(' ').filter(Boolean) ?? [];
+/** What the unit tells the C library about memory. */
+export const unitEnvironment: Readonly<Record<string, string>> = Object.fromEntries(
+  [...unit.matchAll(/^Environment=(MALLOC_\w+)=(\S+)$/gm)].map(([, name = '', value = '']) => [name, value]),
+);
 
 /** What `clock.pl` said of one thing that it did. */
 export interface Timed {
@@ -173,7 +175,10 @@ export class Machine {
   /** Starts the daemon and waits until it is ready. */
   async startDaemon(profiles: string): Promise<void> {
     await writeFile(join(this.directory, 'etc/ppp-routed.toml'), profiles);
-    const daemon = this.start([process.execPath, ...unitFlags, program], this.directories);
+    const daemon = this.start([process.execPath, ...unitFlags, program], {
+      ...unitEnvironment,
+      ...this.directories,
+    });
     this.#daemon = daemon;
     const ready = new Promise<void>((resolve, reject) => {
       for (const stream of [daemon.stdout, daemon.stderr]) {

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median, summary, summaryHead } from '../figures.ts';
-import { Machine, program, replaceProfile, unitFlags } from '../machine.ts';
+import { Machine, program, replaceProfile, unitEnvironment, unitFlags } from '../machine.ts';
 import { childrenOf, cpuOf, idleAfter, memoryOf } from '../process.ts';
 import { atMost, type Result } from '../row.ts';
 
@@ -154,7 +154,10 @@ async function tryFlags(machine: Machine, set: readonly string[], pairs: number)
 
 async function startDaemon(machine: Machine, node: readonly string[] = unitFlags) {
   const argv = [process.execPath, ...node, program];
-  const { milliseconds, said } = await machine.timeStart(argv, machine.directories);
+  const { milliseconds, said } = await machine.timeStart(argv, {
+    ...unitEnvironment,
+    ...machine.directories,
+  });
   return { milliseconds, pid: said };
 }
 
