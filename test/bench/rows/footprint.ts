@@ -78,9 +78,9 @@ export async function footprint({ rounds = 20, seconds = 30 } = {}): Promise<Res
   }
 }
 
-/** What flags of node change; for the decision which ones the unit gives. */
+/** What flags of node and settings of the C library change; for the decision which ones the unit gives. */
 export async function flags({ rounds = 8, pairs = 20 } = {}): Promise<Result> {
-  const sets = [
+  const flagSets = [
     [],
     ['--enable-source-maps'],
     ['--max-semi-space-size=1'],
@@ -88,12 +88,15 @@ export async function flags({ rounds = 8, pairs = 20 } = {}): Promise<Result> {
     ['--max-semi-space-size=1', '--optimize-for-size'],
     ['--jitless', '--no-expose-wasm'],
     ['--jitless', '--no-expose-wasm', '--max-semi-space-size=1'],
-  ].map(set => ({ set, tries: [] as Try[] }));
+  ].map(set => ({ name: set.join(' ') || 'none', set, environment: {} }));
+  const ofUnit = { name: 'all that the unit gives', set: unitFlags, environment: unitEnvironment };
+  const sets = [...flagSets, ofUnit].map(one => ({ ...one, tries: [] as Try[] }));
   const machine = await Machine.open();
   try {
     await writeFile(join(machine.directory, 'etc/ppp-routed.toml'), replaceProfile);
     for (let round = 0; round < rounds; round++) {
-      for (const { set, tries } of sets) tries.push(await tryFlags(machine, set, pairs));
+      for (const { set, environment, tries } of sets)
+        tries.push(await tryFlags(machine, set, environment, pairs));
     }
     const middle = (tries: readonly Try[], key: keyof Try) => median(tries.map(one => one[key]));
     return {
@@ -110,8 +113,8 @@ export async function flags({ rounds = 8, pairs = 20 } = {}): Promise<Result> {
               'an event, ms',
               'on a processor, ms',
             ],
-            ...sets.map(({ set, tries }) => [
-              set.join(' ') || 'none',
+            ...sets.map(({ name, tries }) => [
+              name,
               middle(tries, 'ready').toFixed(0),
               middle(tries, 'cpu').toFixed(0),
               middle(tries, 'resident').toFixed(1),
@@ -135,8 +138,13 @@ interface Try {
   eventCpu: number;
 }
 
-async function tryFlags(machine: Machine, set: readonly string[], pairs: number): Promise<Try> {
-  const { milliseconds, pid } = await startDaemon(machine, set);
+async function tryFlags(
+  machine: Machine,
+  set: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  pairs: number,
+): Promise<Try> {
+  const { milliseconds, pid } = await startDaemon(machine, set, environment);
   const cpu = cpuOf(pid);
   const times: number[] = [];
   const events = [await machine.event('ip-up'), await machine.event('ip-down')];
@@ -152,12 +160,9 @@ async function tryFlags(machine: Machine, set: readonly string[], pairs: number)
   return { ready: milliseconds, cpu, resident, event: median(times), eventCpu };
 }
 
-async function startDaemon(machine: Machine, node: readonly string[] = unitFlags) {
+async function startDaemon(machine: Machine, node = unitFlags, environment = unitEnvironment) {
   const argv = [process.execPath, ...node, program];
-  const { milliseconds, said } = await machine.timeStart(argv, {
-    ...unitEnvironment,
-    ...machine.directories,
-  });
+  const { milliseconds, said } = await machine.timeStart(argv, { ...environment, ...machine.directories });
   return { milliseconds, pid: said };
 }
 
