@@ -3,11 +3,13 @@ import { byBucket, linksNotIn } from './core/bucket.ts';
 import { type Decision, decide } from './core/decide.ts';
 import { families } from './core/demand.ts';
 import { destinationsOf } from './core/destinations.ts';
-import { messageIds, stepFields } from './core/message.ts';
+import { dropVanished } from './core/link.ts';
+import { messageIds, stepFields, vanishedFields } from './core/message.ts';
 import type { Observed } from './core/observed.ts';
 import { type Step, sentenceOf, shellCommandOf } from './core/plan.ts';
 import { reasonOf } from './core/reason.ts';
 import { isSameState, type State } from './core/state.ts';
+import { vanishedLine } from './core/status.ts';
 import { uplinkDefaults } from './core/uplink.ts';
 import type { Kernel, Questions, Sentences, Store } from './rooms.ts';
 
@@ -62,18 +64,19 @@ export class Settler {
     const doubted = new Set<string>();
     const refused = () =>
       new Set([...failed.values()].flatMap(({ step }) => ('route' in step ? [step.route.line] : [])));
-    let state = wanted;
+    let current = wanted;
     let changes = 0;
     const isForgetful = this.#isForgetful;
     for (let round = 1; ; round++) {
-      const observed = await this.observe(state, 'after');
+      const { observed, state } = await this.look(current, 'after');
+      current = state;
       let decision = decide({ state, observed, refused: refused(), isForgetful });
       const isLast = decision.steps.every(step => isHopeless(step, failed)) || round > mostRounds;
       // What only gives back can be forgotten when it is back: one write instead of two.
       const mustSave = isLast || !this.#isOnDisk(decision.state);
       const stateFault = mustSave ? await this.#save(decision.state) : undefined;
       if (stateFault === undefined) {
-        state = decision.state;
+        current = decision.state;
         for (const { route } of decision.dropped) {
           const why = 'the uplink changed meanwhile, and what is there now stays';
           this.#journal.notice(
@@ -86,7 +89,7 @@ export class Settler {
       if (steps.length === 0 || round > mostRounds) {
         this.#failures = [...failed.values()];
         this.#isForgetful &&= decision.orphaned.length > 0;
-        return { state, decision, observed, failures: [...failed.values()], stateFault, changes };
+        return { state: current, decision, observed, failures: [...failed.values()], stateFault, changes };
       }
       const { failures, taken } = await this.#apply(steps, doubted);
       changes += taken;
@@ -94,9 +97,14 @@ export class Settler {
     }
   }
 
-  observe(state: State, news: Questions['news']): Promise<Observed> {
+  /** What the kernel has, and the state with the links that are there: what they are called and whether they are changes at any time. */
+  async look(state: State, news: Questions['news']): Promise<{ observed: Observed; state: State }> {
     const forwarding = asksForForwarding(state);
-    return this.#kernel.observe({ forwarding, destinations: destinationsOf(state), news });
+    const destinations = destinationsOf(state);
+    const observed = await this.#kernel.observe({ forwarding, destinations, news });
+    const { links, vanished } = dropVanished(state.links, observed.interfaces);
+    for (const link of vanished) this.#journal.info(vanishedFields(link), vanishedLine(link));
+    return { observed, state: links === state.links ? state : { ...state, links } };
   }
 
   /** Does the state on disk have every link and every saved default of this one? */

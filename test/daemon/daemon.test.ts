@@ -401,6 +401,44 @@ t.test('a state that cannot be saved lets nothing out that is to stay dark', asy
   await daemon.close();
 });
 
+t.test('what happens to a link while another event is being applied is seen in that look', async t => {
+  const kernel = new FakeKernel();
+  kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];
+  kernel.add('default via 192.168.1.1 dev eth0 metric 100');
+  const disk = new Disk();
+  const daemon = await daemonOn(kernel, disk, [
+    profile('work', { 'default-route': 'replace', 'on-loss': 'block' }),
+    profile('site', { server: 'none', networks: ['10.20.0.0/16'] }),
+  ]);
+  plug(kernel, 'ppp0');
+  plug(kernel, 'ppp1');
+  await daemon.handle(event('ip-up', 'ppp0'));
+  const atNextChange = (change: () => void) => {
+    kernel.beforeChange = () => {
+      kernel.beforeChange = () => undefined;
+      change();
+    };
+  };
+
+  atNextChange(() => {
+    kernel.setUp('ppp0', false);
+    kernel.interfaces = kernel.interfaces.map(face =>
+      face.name === 'ppp0' ? { ...face, name: 'office', up: true } : face,
+    );
+  });
+  await daemon.handle(event('ip-up', 'ppp1', { ipparam: 'site' }));
+  const defaults = () => kernel.table().filter(line => line.includes('default'));
+  t.match(defaults(), ['inet default dev office proto 173', /unreachable/], 'by its new name');
+
+  const before = kernel.interfaces;
+  atNextChange(() => kernel.remove('office'));
+  await daemon.handle(event('ip-down', 'ppp1', { ipparam: 'site' }));
+  t.not(kernel.interfaces, before);
+  t.same(defaults(), ['inet unreachable default proto 173'], 'and nothing leaks when it is gone');
+  t.match(daemon.snapshot().links, [{ interface: 'office', lost: true }]);
+  await daemon.close();
+});
+
 t.test('while ip cannot be asked an event has no answer, and when it can be each has one', async t => {
   const kernel = new FakeKernel();
   kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];

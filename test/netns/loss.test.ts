@@ -181,7 +181,7 @@ scenario('a link is renamed while it is up', async (lab, t) => {
   await lab.ip('link set ppp0 down');
   await lab.ip('link set ppp0 name office');
   await lab.ip('link set office up');
-  await lab.comesToPrint('route show default', 'default dev office proto 173 scope link', 3000);
+  await lab.comesToPrint('route show default', 'default dev office proto 173 scope link', 1000);
   t.equal((await lab.state()).savedDefaults.length, 1);
   await lab.ip('link set office down');
   await lab.fine(lab.hook('ip-down', 'office'));
