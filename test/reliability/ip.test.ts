@@ -187,7 +187,12 @@ scenario('ip hangs in the middle: what it displaced stays saved, and comes back'
   await lab.ip('link set ppp0 down');
   await lab.ip('address del 10.99.0.2 peer 10.99.0.1/32 dev ppp0');
   await isPatient(lab, t, 'ip-down');
-  await isSaved('while it is on its way back');
+  // The daemon has seen the link go before the hook said so, and may have been let down and have come to its end by now.
+  const { savedDefaults } = await lab.state();
+  t.ok(
+    savedDefaults.length > 0 || (await lab.lines()).includes(uplink),
+    'on its way back it is saved or there',
+  );
   await lab.ip('link del ppp0');
   await lab.restored(limits.recovered);
   await statusThat(lab, ({ degraded, savedDefaults }) => !degraded && savedDefaults.length === 0, 15_000);
