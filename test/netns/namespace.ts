@@ -48,10 +48,14 @@ export class Namespace {
     return printed;
   }
 
-  /** Starts a command as a process of its own, with that environment and no other. */
+  /**
+   * Starts a command as a process of its own, with that environment and no other: tap gives every process that a test starts
+   * more, and has a daemon of node's load and keep what it has nowhere else.
+   */
   start(argv: string[], environment: Record<string, string> = {}) {
-    const [command, words] = this.command(argv);
-    return execa(command, words, { extendEnv: false, env: { PATH, ...environment }, reject: false });
+    const variables = Object.entries({ PATH, ...environment }).map(pair => pair.join('='));
+    const [command, words] = this.command(['env', '-i', ...variables, ...argv]);
+    return execa(command, words, { extendEnv: false, env: { PATH }, reject: false });
   }
 
   /** The command that runs this one in here. */
