@@ -20,14 +20,22 @@ for my $path (@paths) {
 $| = 1;
 print "service: listening\n";
 my $pid;
+# Nobody has told it to: said at once, and with how it ended.
+sub endedByItself {
+    print "service: ended by itself $pid: status $?\n" if defined $pid && waitpid($pid, POSIX::WNOHANG) == $pid;
+}
+$SIG{CHLD} = \&endedByItself;
 while (my $line = <STDIN>) {
     my ($order, $name) = split ' ', $line;
     if ($order eq 'start') {
+        # Until its number is known its end waits.
+        local $SIG{CHLD} = 'DEFAULT';
         $pid = fork // die "fork: $!";
         become() if $pid == 0;
         print "service: started $pid\n";
     }
     else {
+        local $SIG{CHLD} = 'DEFAULT';
         kill $name, $pid or die "kill $name $pid: $!";
         next if $name eq 'STOP' || $name eq 'CONT';
         waitpid $pid, 0;

@@ -52,12 +52,19 @@ export class Service {
   /** Resolves when the daemon that was started last is ready. */
   async ready(): Promise<void> {
     const last = (beginning: string) => this.log.findLastIndex(line => line.startsWith(beginning));
-    await this.#lab.until(
-      () =>
-        this.#count(/^service: started/) === this.#starts &&
-        last('notice: ready: ') > last('service: started '),
-      60_000,
-    );
+    await this.#lab
+      .until(
+        () =>
+          this.#count(/^service: started/) === this.#starts &&
+          last('notice: ready: ') > last('service: started '),
+        60_000,
+      )
+      .catch(async () => {
+        const pid = this.log.findLast(line => line.startsWith('service: started '))?.split(' ')[2];
+        throw new Error(
+          `the daemon ${pid} is not ready: ${await this.#lab.run('ps', '-o', 'pid,ppid,stat,wchan:30,etime,args', '-e')}`,
+        );
+      });
   }
 
   /** Resolves when it is ready and says nothing more. */
