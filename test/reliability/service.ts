@@ -1,5 +1,6 @@
 // The daemon as a service: a supervisor that is the test's starts it anew, with sockets that outlive it or without.
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Lab, linesOf } from '../netns/lab.ts';
 import type { Started } from '../netns/namespace.ts';
@@ -8,7 +9,8 @@ import { environmentOf, program } from './daemon.ts';
 export class Service {
   readonly #lab: Lab;
   readonly #supervisor: Started;
-  #text = '';
+  /** What the daemons and the supervisor have said so far, in the order they said it. */
+  readonly log: string[] = [];
   #starts = 0;
 
   /** @param how `activated`: the supervisor holds hook.sock and control.sock, also while no daemon runs. */
@@ -19,15 +21,9 @@ export class Service {
     const command = ['setpriv', '--pdeathsig', 'KILL', process.execPath, program];
     const supervisor = join(import.meta.dirname, 'service.pl');
     this.#supervisor = lab.start(['perl', supervisor, ...sockets, '--', ...command], environmentOf(lab));
+    // By the line, as it comes: to split megabytes at every look would leave no time to read them.
     for (const stream of [this.#supervisor.stdout, this.#supervisor.stderr])
-      stream.on('data', chunk => {
-        this.#text += chunk;
-      });
-  }
-
-  /** What the daemons and the supervisor have said so far, in the order they said it. */
-  get log(): string[] {
-    return linesOf(this.#text);
+      createInterface({ input: stream }).on('line', line => this.log.push(...linesOf(line)));
   }
 
   start(): void {
@@ -70,7 +66,7 @@ export class Service {
   /** Resolves when it is ready and says nothing more. */
   async idle(): Promise<void> {
     await this.ready();
-    for (let length = -1; length !== this.#text.length; await sleep(300)) length = this.#text.length;
+    for (let length = -1; length !== this.log.length; await sleep(300)) length = this.log.length;
   }
 
   #count(pattern: RegExp): number {
