@@ -60,6 +60,9 @@ async function keepsWord(
   t.same(planned.before, await tables(lab), `${words}: the table before`);
   const since = lab.log().length;
   await happen();
+  // What was done can be seen before its line in the journal is read here.
+  const isTold = () => commandsSince(lab, since).length >= planned.commands.length;
+  await lab.until(isTold).catch(() => undefined);
   const commands = commandsSince(lab, since);
   const meant = healed ? commands.filter(command => planned.commands.includes(command)) : commands;
   t.same(meant, planned.commands, `${words}: the commands, in their order`);
