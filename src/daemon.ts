@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
+import { Amendments, noServers } from './amendments.ts';
 import { Condition } from './condition.ts';
 import { absorbEvent, afterAll, type Findings } from './core/absorb.ts';
 import type { LinkEvent } from './core/event.ts';
-import type { Applied, Link } from './core/link.ts';
+import type { Applied } from './core/link.ts';
 import { eventFields, messageIds } from './core/message.ts';
 import type { Observed } from './core/observed.ts';
 import { type Profile, profileFor } from './core/profile.ts';
@@ -11,10 +12,9 @@ import { type Rehearsal, rehearse } from './core/rehearsal.ts';
 import type { Snapshot } from './core/snapshot.ts';
 import { emptyState, type State } from './core/state.ts';
 import { eventLine, linkLine } from './core/status.ts';
-import { type Amendment, type Change, noServers, refresh } from './refresh.ts';
 import { type Reply, replyTo } from './reply.ts';
 import type { FindServers, Kernel, Questions, Sentences, Store } from './rooms.ts';
-import { asksForForwarding, type Settlement, Settler, uplinksOf } from './settle.ts';
+import { asksForForwarding, type Settlement, Settler } from './settle.ts';
 import { Turns } from './turns.ts';
 
 /*
@@ -59,7 +59,7 @@ export class Daemon {
   /** undefined: the configuration could not be read yet. */
   #profiles: readonly Profile[] | undefined;
   readonly #pending: Pending[] = [];
-  readonly #amendments: Amendment[] = [];
+  readonly #amendments: Amendments;
   /** Told when the state is on disk again. */
   readonly #unsaved: (() => void)[] = [];
   /** Of the events of each interface. */
@@ -73,15 +73,18 @@ export class Daemon {
   #arrivals = 1;
   /** The number that the last release has among the events. */
   #lastRelease = 0;
-  #retry: NodeJS.Timeout | undefined;
   readonly #condition: Condition;
-  #uplinks: string | undefined;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
     this.#state = emptyState(options.bootId);
     this.#settler = new Settler(options, this.#state);
     this.#condition = new Condition(options);
+    this.#amendments = new Amendments({
+      ...options,
+      links: () => this.#state.links,
+      onDue: () => void this.reconcile(),
+    });
   }
 
   /**
@@ -102,10 +105,11 @@ export class Daemon {
   /** A new configuration; links that are up move to what it says without a gap. */
   async configure(profiles: readonly Profile[]): Promise<void> {
     this.#profiles = profiles;
-    await this.#refreshSoon(link => {
+    await this.#amendments.refresh(link => {
       const profile = profileFor(profiles, link);
       return isDeepStrictEqual(profile, link.profile) ? undefined : { profile };
     });
+    await this.reconcile();
   }
 
   /**
@@ -146,7 +150,7 @@ export class Daemon {
       'restoring the uplink, as the administrator asked; links that are up are left alone until they come up anew',
     );
     this.#lastRelease = this.#arrivals++;
-    this.#amendments.push(links =>
+    this.#amendments.add(links =>
       links.filter(link => link.lost !== true).map(link => ({ ...link, released: true })),
     );
     await this.reconcile();
@@ -193,7 +197,7 @@ export class Daemon {
   /** Resolves when the reconcile under way is done with; there are no more by themselves. */
   async close(): Promise<void> {
     await this.#running?.catch(() => undefined);
-    clearTimeout(this.#retry);
+    this.#amendments.close();
   }
 
   #handleInTurn(event: LinkEvent, arrival: number): Promise<Reply> {
@@ -245,8 +249,8 @@ export class Daemon {
       // Before anything else can happen: what is asked for from now on is looked at by another run.
       this.#running = undefined;
     }
-    this.#scheduleRetry();
-    this.#followUplinks();
+    const isTroubled = this.#condition.troubles.length > 0;
+    this.#amendments.follow(this.#settlement, { isTroubled });
     return this.#changes > before;
   }
 
@@ -282,8 +286,7 @@ export class Daemon {
     const news = this.#news;
     this.#news = 'heard';
     const { observed, state } = await this.#settler.look(this.#state, news);
-    const links = this.#amendments.splice(0).reduce((current, amend) => amend(current), state.links);
-    this.#state = { ...state, links };
+    this.#state = { ...state, links: this.#amendments.applyTo(state.links) };
     const { applied, settlement } = await this.#settle(batch, observed);
     this.#settlement = settlement;
     this.#state = settlement.state;
@@ -330,33 +333,6 @@ export class Daemon {
     const level = applied.outcome === 'stale' ? 'notice' : 'info';
     this.#options.journal[level](eventFields(event, applied), eventLine(event, applied));
     return applied;
-  }
-
-  /** Whatever is wrong may come right without a word: look again by and by. */
-  #scheduleRetry(): void {
-    clearTimeout(this.#retry);
-    if (this.#condition.troubles.length === 0) return;
-    this.#retry = setTimeout(() => {
-      const isUnresolved = (link: Link) => (link.unresolved ?? []).length > 0;
-      void this.#refreshSoon(link => (isUnresolved(link) ? { profile: link.profile } : undefined));
-    }, this.#options.retryAfter);
-  }
-
-  /** Another uplink may know another address of a server's name. Looked up in the background: the pins there are hold. */
-  #followUplinks(): void {
-    const before = this.#uplinks;
-    this.#uplinks = this.#settlement && uplinksOf(this.#settlement);
-    if (before === undefined || this.#uplinks === before || this.#uplinks === '') return;
-    void this.#refreshSoon(({ profile, lost }) =>
-      profile !== undefined && lost !== true ? { profile } : undefined,
-    );
-  }
-
-  async #refreshSoon(change: Change): Promise<void> {
-    this.#amendments.push(
-      await refresh(this.#state.links, { change, findServers: this.#options.findServers }),
-    );
-    await this.reconcile();
   }
 }
 

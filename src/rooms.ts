@@ -4,24 +4,26 @@ import type { Prefix } from './core/prefix.ts';
 import type { Profile } from './core/profile.ts';
 import type { State } from './core/state.ts';
 
-/** What became of a step; `skipped`: one that it needs failed. */
+/** What became of a step. */
 export interface StepResult {
   step: Step;
   error?: string;
+  /** It was left out, because one that it needs failed. */
   skipped?: boolean;
-  /** Only a look tells whether it is done, or whether something is in its way; what needs it was left out. */
+  /** The kernel has something in its place: only a look tells whether it is done, or this is in its way. */
   unsure?: boolean;
 }
 
 /** What of the kernel's tables matters. */
 export interface Questions {
-  /** Also which interfaces forward. */
+  /** Also which interfaces forward, and which proxy neighbours there are. */
   forwarding: boolean;
   /** Foreign routes matter where they cover one of these, beside the defaults. */
   destinations: readonly Prefix[];
   /**
-   * How sure it must be: `all` that the kernel has done until now; what was known `after` a change of our own; or that
-   * nothing was `heard` of that is not known, and `ip` answers.
+   * How sure it must be. `all`: the kernel is heard out on what it has done until now. `after`: right after a change of our
+   * own, which has heard it out itself. `heard`: what it has said by itself will do, which leaves it in peace; `ip` is asked
+   * whether it answers.
    */
   news: 'all' | 'after' | 'heard';
 }

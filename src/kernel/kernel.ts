@@ -1,7 +1,8 @@
 import type { Observed } from '../core/observed.ts';
 import { commandOf, familyOfStep, type Step } from '../core/plan.ts';
-import type { Family, Prefix } from '../core/prefix.ts';
+import type { Family } from '../core/prefix.ts';
 import { identityOf, parseRoute, type Route } from '../core/route.ts';
+import type { Questions, StepResult } from '../rooms.ts';
 import { Audit } from './audit.ts';
 import { Echo } from './echo.ts';
 import type { Answer } from './exchange.ts';
@@ -20,30 +21,6 @@ import { Tables } from './tables.ts';
  * 2. What is read while the monitor speaks is brought up to date with what it said meanwhile.
  * 3. A step is carried out only after every step that it needs has been.
  */
-
-/**
- * What became of a step. A step that was left out because one that it needs failed has `skipped`. `unsure`: the kernel has
- * something in its place, and whether it is this is to be seen.
- */
-export interface StepResult {
-  step: Step;
-  error?: string;
-  skipped?: boolean;
-  unsure?: boolean;
-}
-
-/** What of the kernel's tables matters. */
-export interface Questions {
-  /** Which interfaces forward, and which proxy neighbours there are. */
-  forwarding: boolean;
-  /** Foreign routes matter where they cover one of these, beside the defaults. */
-  destinations: readonly Prefix[];
-  /**
-   * `all`: the monitor is heard out. `after`: right after a change of our own, which has heard it out itself. `heard`: what
-   * it has said by itself will do, which leaves the kernel in peace; ip is asked whether it answers.
-   */
-  news: 'all' | 'after' | 'heard';
-}
 
 export interface KernelOptions {
   environment: NodeJS.ProcessEnv;
