@@ -6,6 +6,8 @@ export interface EchoOptions {
   change(commands: readonly string[]): Promise<Answer[]>;
   /** The monitor cannot be heard out: another one is to listen. */
   onDeaf(): void;
+  /** The other one has had its time to begin. */
+  onAnother(): void;
   /** What is wrong with the monitor, or that it is well again. */
   onTrouble(message: string | undefined): void;
 }
@@ -103,6 +105,8 @@ export class Echo {
     } else {
       this.#options.onTrouble('ip monitor does not tell what was changed: whole tables are read instead');
       this.#deafUntil = performance.now() + this.#deafFor;
+      // Where the next one hears, nobody need wait until the daemon tries again what is wrong.
+      setTimeout(this.#options.onAnother, this.#deafFor).unref();
       this.#deafFor = Math.min(deafness.longest, this.#deafFor * 2);
       this.#options.onDeaf();
     }

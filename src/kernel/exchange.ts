@@ -15,7 +15,10 @@ export interface Ending {
 export type Kind = 'question' | 'change';
 
 interface Mark {
-  /** On standard output: the loopback interface is there in every network namespace. */
+  /**
+   * On standard output: the loopback interface is there in every network namespace. Its line counts only as a whole, because
+   * an `ip` whose lines are cut must not be believed: a link would seem gone, or a default to lead elsewhere.
+   */
   command: string;
   printed: RegExp;
   /** On standard error: an object that ip does not know fails without asking the kernel and without ending the batch. */
@@ -25,7 +28,7 @@ interface Mark {
 
 const mark: Mark = {
   command: 'link show dev lo',
-  printed: /^1: lo: </,
+  printed: /^1: lo: <[^>]*> mtu \d+ .* group .*\\\s+link\/\S+ [\d:]{17}\b/,
   errorCommand: 'answered',
   errorPrinted: 'Object "answered" is unknown, try "ip help".',
 };

@@ -20,14 +20,15 @@ export interface IpBatchOptions {
   /** How long one request may take, in milliseconds. */
   deadline: number;
   environment: NodeJS.ProcessEnv;
-  /** A request was not answered in time; its process has been ended. */
-  onHung?(): void;
+  /** A request that was made at `since` (of performance.now()) was not answered in time; its process has been ended. */
+  onHung?(since: number): void;
 }
 
 /** A long-lived `ip -batch -`: ip-batch mode in ip(8). Through stdbuf, because ip buffers its output into a pipe. */
 export class IpBatch {
   readonly #options: IpBatchOptions;
   #process: Subprocess | undefined;
+  #startedAt = 0;
   #queue: Promise<unknown> = Promise.resolve();
   #current: Exchange | undefined;
   #isOld = false;
@@ -73,6 +74,11 @@ export class IpBatch {
     this.#renewal.unref();
   }
 
+  /** Ends the process if it was there at that time (of performance.now()): what made another hang may have made it hang. */
+  distrust(since: number): void {
+    if (this.#startedAt <= since) this.#end();
+  }
+
   /** Ends the process. */
   close(): void {
     clearTimeout(this.#renewal);
@@ -107,6 +113,7 @@ export class IpBatch {
 
   #exchange(commands: readonly string[], kind: Kind): Promise<Exchange> {
     const process = this.#start();
+    const since = performance.now();
     return new Promise((resolve, reject) => {
       const exchange = new Exchange({ commands, kind, whenComplete: () => finish(resolve) });
       const finish = (settle: (exchange: Exchange) => void) => {
@@ -117,7 +124,7 @@ export class IpBatch {
       const timer = setTimeout(() => {
         process.kill('SIGKILL');
         this.#process = undefined;
-        this.#options.onHung?.();
+        this.#options.onHung?.(since);
         finish(() =>
           reject(
             new IpError(
@@ -140,6 +147,7 @@ export class IpBatch {
     if (this.#process !== undefined) return this.#process;
     const process = startIp(this.#options);
     this.#process = process;
+    this.#startedAt = performance.now();
     process.stdin.on('error', () => undefined);
     splitLines(process.stdout, line => this.#current?.takeOutput(line));
     splitLines(process.stderr, line => this.#current?.takeError(line));

@@ -60,8 +60,8 @@ export class Kernel {
     const { environment, deadline, onTrouble } = options;
     this.#options = options;
     // What made one hang may have made the other hang: both are started anew, not one after the other's deadline.
-    const onHung = () => {
-      for (const family of families) this.#batches[family].close();
+    const onHung = (since: number) => {
+      for (const family of families) this.#batches[family].distrust(since);
     };
     this.#batches = {
       inet: new IpBatch({ family: 'inet', environment, deadline, onHung }),
@@ -71,6 +71,7 @@ export class Kernel {
     this.#echo = new Echo({
       change: commands => this.#batches.inet.change(commands),
       onDeaf: () => this.#monitor.restart(),
+      onAnother: () => options.onHint(),
       onTrouble,
     });
     this.#monitor = new IpMonitor({

@@ -53,7 +53,8 @@ class Machine {
     this.#daemon.stdout.on('data', chunk => {
       this.log += chunk;
     });
-    await statusThat(this.lab, () => true, 10_000);
+    // Where it waits for an ip that hangs it says so before it listens.
+    await Promise.race([statusThat(this.lab, () => true, 10_000), this.isDegraded()]);
   }
 
   async stop(): Promise<void> {
@@ -92,9 +93,14 @@ class Machine {
     return (await Promise.all(found)).filter(({ words }) => words !== '');
   }
 
+  /** Resolves when the service manager has been told so. */
+  async isDegraded(): Promise<void> {
+    await this.lab.until(async () => (await this.told()).startsWith('degraded: '), 10_000);
+  }
+
   /** What the service manager was told last. */
   async told(): Promise<string> {
-    const text = await readFile(join(this.lab.directory, 'told'), 'utf8');
+    const text = await readFile(join(this.lab.directory, 'told'), 'utf8').catch(() => '');
     return text.slice(text.lastIndexOf('STATUS=') + 'STATUS='.length);
   }
 }
@@ -119,6 +125,8 @@ const whileRunning: Record<string, Trouble> = {
   'it hangs, and SIGTERM does not end it': become('hang'),
   'it ends at once with a complaint': become('fail'),
   'it says nonsense only': become('nonsense'),
+  'its lines are cut': become('cut 40'),
+  'the lines of its monitor are cut': become('blur 40', true),
   'those that run are stopped': { begin: machine => machine.signal('SIGSTOP') },
   'those that run are killed': { begin: machine => machine.signal('SIGKILL') },
   'it says nonsense before it begins': become('prattle', true),
@@ -156,7 +164,28 @@ for (const [says, { begin, end, isHarmless }] of Object.entries(whileRunning)) {
   });
 }
 
-for (const manner of ['missing', 'hang', 'fail', 'nonsense']) {
+for (const manner of ['cut 20', 'cut 40', 'cut 80', 'cut 120', 'blur 20', 'blur 40', 'blur 80']) {
+  scenario(`ip: its lines are cut while a link is up: ${manner}`, async (lab, t) => {
+    const machine = await Machine.on(lab);
+    await lab.up('ppp0');
+    const before = await lab.state();
+    await machine.ipBecomes(manner);
+    // Something to look for, and then the comparison of what is known with what is there.
+    await lab.ip('address add 192.168.1.11/24 dev eth0');
+    await lab.ip('address del 192.168.1.11/24 dev eth0');
+    await sleep(3000);
+    await lab.shows(onLink, 'what cannot be seen is not changed');
+    t.same(await lab.state(), before, 'nothing is forgotten');
+    await machine.ipIs('well');
+    await recovers(machine, onLink);
+    await leavesNone(machine, t);
+    await lab.down('ppp0');
+    await lab.restored();
+    troubles++;
+  });
+}
+
+for (const manner of ['missing', 'hang', 'fail', 'nonsense', 'cut 40']) {
   scenario(`ip from the start: ${manner}`, async (lab, t) => {
     const machine = await Machine.on(lab, manner);
     await saysSo(machine, t, machine.started);
@@ -284,9 +313,9 @@ async function isPatient(lab: Lab, t: Test, event: 'ip-up' | 'ip-down'): Promise
 }
 
 async function saysSo(machine: Machine, t: Test, began: Stopwatch, words = /\bip\b/): Promise<void> {
-  const { status } = await statusThat(machine.lab, ({ degraded }) => degraded, limits.said);
-  await machine.lab.until(async () => (await machine.told()).startsWith('degraded: '));
+  await machine.isDegraded();
   const said = began.read(machine.pid);
+  const { status } = await statusThat(machine.lab, ({ degraded }) => degraded, 10_000);
   worst.said = Math.max(worst.said, said);
   t.match(status.status, words);
   t.ok(said < limits.said, `said after ${Math.round(said)} ms`);

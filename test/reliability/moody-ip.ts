@@ -5,7 +5,7 @@ import { execaSync } from 'execa';
 import type { Lab } from '../netns/lab.ts';
 
 export const find = (command: string) => execaSync('which', [command]).stdout;
-const [ip, perl, timeout] = ['ip', 'perl', 'timeout'].map(find);
+const [ip, perl, timeout, cut] = ['ip', 'perl', 'timeout', 'cut'].map(find);
 
 /** An `ip` that does what the file beside it says. */
 const wrapper = (directory: string) => `#!/bin/sh
@@ -20,6 +20,11 @@ case $manner in
       printf 'Deleted nonsense \\377\\033[2J\\n[ROUTE]default via\\n%s\\n' "$line"
     done ;;
   nonsense) exec ${perl} -e '$| = 1; while (<STDIN>) { print "\\0\\1nonsense default via \\377\\n" x 20; print STDERR "what?\\n" } sleep 1000' ;;
+  cut) ${ip} "$@" | ${cut} -c 1-$words ;;
+  blur) case " $* " in
+      *' monitor '*) ${ip} "$@" | ${cut} -c 1-$words ;;
+      *) exec ${ip} "$@" ;;
+    esac ;;
   until) exec ${perl} ${directory}/until ${directory}/manner ${ip} "$words" "$@" ;;
   tight) case " $* " in
       *' monitor '*) exec ${ip} -rcvbuf 1 "$@" ;;
