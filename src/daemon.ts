@@ -24,6 +24,7 @@ import { Turns } from './turns.ts';
  * 3. The state changes in a reconcile only; what else wants to change it waits in #amendments.
  * 4. An event is taken in by the configuration of that moment, however long it waited.
  * 5. What the kernel shows decides; what is remembered only says which links are ours and what was displaced.
+ * 6. Nothing is decided before the state has been read: what happens earlier (the kernel speaks, a signal) waits for it.
  */
 
 export interface DaemonOptions {
@@ -65,6 +66,9 @@ export class Daemon {
   /** Of the events of each interface. */
   readonly #turns = new Turns();
   #running: Promise<boolean> | undefined;
+  /** Resolves when the state has been read. */
+  readonly #loaded: Promise<void>;
+  #whenLoaded: () => void = () => undefined;
   #again = false;
   /** What the next look must be sure of. */
   #news: Questions['news'] = 'heard';
@@ -79,6 +83,9 @@ export class Daemon {
     this.#options = options;
     this.#state = emptyState(options.bootId);
     this.#settler = new Settler(options, this.#state);
+    this.#loaded = new Promise(resolve => {
+      this.#whenLoaded = resolve;
+    });
     this.#condition = new Condition(options);
     this.#amendments = new Amendments({
       ...options,
@@ -99,12 +106,16 @@ export class Daemon {
     this.#state = state;
     this.#arrivals = afterAll(state.links);
     this.#settler = new Settler(this.#options, state);
-    await (profiles === undefined ? this.reconcile() : this.configure(profiles));
+    this.#whenLoaded();
+    // It may have been read once more meanwhile.
+    const newest = this.#profiles ?? profiles;
+    await (newest === undefined ? this.reconcile() : this.configure(newest));
   }
 
   /** A new configuration; links that are up move to what it says without a gap. */
   async configure(profiles: readonly Profile[]): Promise<void> {
     this.#profiles = profiles;
+    await this.#loaded;
     await this.#amendments.refresh(link => {
       const profile = profileFor(profiles, link);
       return isDeepStrictEqual(profile, link.profile) ? undefined : { profile };
@@ -230,6 +241,7 @@ export class Daemon {
   }
 
   async #run(): Promise<boolean> {
+    await this.#loaded;
     const before = this.#changes;
     try {
       while (this.#again) {

@@ -1,0 +1,70 @@
+// A start beside which something happens: the state that a daemon of before has left is the first thing that counts.
+import t from 'tap';
+import type { Profile } from '../../src/core/profile.ts';
+import { Daemon } from '../../src/daemon.ts';
+import { FakeKernel } from './fake-kernel.ts';
+import { Disk, event, plug, profile, quiet, server } from './machine.ts';
+
+const profiles = [profile('work', { 'default-route': 'replace' })];
+
+function daemonOn(kernel: FakeKernel, store: Disk): Daemon {
+  return new Daemon({
+    kernel,
+    store,
+    findServers: async () => ({ servers: [server], unresolved: [] }),
+    journal: quiet,
+    onStatus: () => undefined,
+    bootId: 'boot',
+    retryAfter: 3_600_000,
+  });
+}
+
+const happenings: Record<string, (daemon: Daemon) => Promise<unknown>> = {
+  'a change in the kernel': daemon => daemon.reconcile(),
+  'a look of the watchdog': daemon => daemon.check(),
+  'a signal to read the configuration': daemon => daemon.configure(profiles),
+  'the administrator’s word': daemon => daemon.look(),
+};
+
+for (const [what, happen] of Object.entries(happenings)) {
+  for (const read of [profiles, undefined] satisfies (readonly Profile[] | undefined)[]) {
+    t.test(
+      `${what} before the state is read, the configuration ${read ? 'is' : 'cannot be'} read`,
+      async t => {
+        const kernel = new FakeKernel();
+        kernel.interfaces = [{ name: 'eth0', ifindex: 2, up: true }];
+        kernel.add('default via 192.168.1.1 dev eth0 metric 100');
+        const before = kernel.table();
+        const disk = new Disk();
+        const first = daemonOn(kernel, disk);
+        await first.start(profiles);
+        plug(kernel, 'ppp0');
+        await first.handle(event('ip-up', 'ppp0'));
+        await first.close();
+        const { table, state } = { table: kernel.table(), state: structuredClone(disk.state) };
+
+        // The state is read while a look is under way that began before.
+        const load = disk.load.bind(disk);
+        disk.load = () => new Promise(resolve => setTimeout(() => resolve(load()), 20));
+        const observe = kernel.observe.bind(kernel);
+        kernel.observe = async () => {
+          const observed = await observe();
+          await new Promise(resolve => setTimeout(resolve, 40));
+          return observed;
+        };
+        const second = daemonOn(kernel, disk);
+        await Promise.all([second.start(read), happen(second)]);
+        t.same(kernel.table(), table, 'no route is touched');
+        t.same(disk.state, state, 'and nothing is forgotten');
+
+        await second.handle(event('ip-down', 'ppp0'));
+        t.same(
+          kernel.table().filter(line => !/ppp0/.test(line)),
+          before,
+          'the uplink comes back',
+        );
+        await second.close();
+      },
+    );
+  }
+}
