@@ -121,6 +121,20 @@ t.test('all damaged: a loud start from what the kernel shows', async t => {
   t.match(notices.at(-1), { level: 'warning', text: /starting from what the kernel shows/ });
 });
 
+t.test('where somebody has put another boot’s id in, it is of that boot, whatever its checksum', async t => {
+  for (const other of [
+    '99999999-2222-3333-4444-555555555555',
+    '99999999222233334444555555555555',
+    'the boot before',
+  ]) {
+    const { directory, path } = await written(t);
+    await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), bootId: other }));
+    const { state, notices } = await new StateFile(directory).load(boot);
+    t.same(state, emptyState(boot), other);
+    t.match(notices, [{ level: 'notice', text: /earlier boot/ }]);
+  }
+});
+
 t.test('an earlier boot is history; no file is a beginning', async t => {
   const { directory, file } = await written(t);
   const other = await file.load('99999999-2222-3333-4444-555555555555');
