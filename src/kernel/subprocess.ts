@@ -22,7 +22,7 @@ export interface Subprocess {
 
 /**
  * Starts a process with that environment, in the C locale. It does not outlive us, but where we are killed.
- * Not by execa, which is for processes that are started, waited for and looked at: it is slow to load, and to start them.
+ * Not by execa: it is slow to load and to start them, and where no descriptor is left its error is nobody's to catch.
  */
 export function startSubprocess(argv: readonly string[], environment: NodeJS.ProcessEnv): Subprocess {
   const [command = '', ...words] = argv;

@@ -1,6 +1,7 @@
 // What is around the daemon is not whole: the journal, the clock, the configuration, /proc. Routes are set all the same.
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { base, type Lab, onLink, replaceProfile, scenario } from '../netns/lab.ts';
 import { environmentOf, program, startBy, statusThat } from './daemon.ts';
@@ -55,6 +56,39 @@ scenario('no descriptors are left when ip is to be started anew', async (lab, t)
   t.equal(lab.daemonPid, pid);
   rows++;
 });
+
+// A process of `ip` that is replaced meanwhile leaves three.
+for (const spare of [-3, -2, -1, 0, 1]) {
+  scenario(
+    `${spare} descriptors more than are open: it goes on, and tells the service manager later`,
+    async (lab, t) => {
+      await lab.machine({ daemon: false });
+      await lab.write('systemd-notify', `#!/bin/sh\nshift; printf '%s\\n' "$@" >>${lab.directory}/told\n`);
+      await lab.run('chmod', '755', join(lab.directory, 'systemd-notify'));
+      await lab.startDaemon({ PATH: `${lab.directory}:${process.env.PATH}`, NOTIFY_SOCKET: '/nonexistent' });
+      await routesAreSet(lab);
+      const told = async () =>
+        (await readFile(join(lab.directory, 'told'), 'utf8')).trimEnd().split('\n').at(-1);
+      const hasTold = async () => (await told()) === `STATUS=${(await lab.status()).status}`;
+      await lab.until(hasTold);
+      const pid = Number(lab.daemonPid);
+      // Those of the last question and of the last process are closed by now.
+      await sleep(300);
+      const open = (await readdir(`/proc/${pid}/fd`)).length;
+      const limit = (most: number) => lab.run('prlimit', '--pid', String(pid), `--nofile=${most}:4096`);
+      await limit(open + spare);
+      await lab.connect('ppp0');
+      await lab.hook('ip-up', 'ppp0');
+      await sleep(300);
+      await limit(4096);
+      await lab.comesToShow(onLink, 8000);
+      await lab.until(hasTold, 3000).catch(() => undefined);
+      t.ok(await hasTold(), 'what the service manager was told last is true');
+      t.equal((await lab.status()).degraded, false, 'it goes on, and all is well');
+      rows++;
+    },
+  );
+}
 
 scenario('the clock jumps by years, to and fro', async (lab, t) => {
   await lab.machine({ daemon: false });
