@@ -1,9 +1,10 @@
-import { closeSync, constants, fsync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, fsync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
+import { clearing, discard } from './way.ts';
 
 const sync = promisify(fsync);
-const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_RDONLY, O_DIRECTORY } = constants;
+const { O_WRONLY, O_CREAT, O_EXCL, O_RDONLY, O_DIRECTORY } = constants;
 
 /**
  * Writes a file so that after a crash there is either the old one or the whole of the new one: temporary file, fsync,
@@ -20,25 +21,24 @@ export async function writeDurably(file: {
   beforeRename?(): void;
 }): Promise<void> {
   try {
-    await withOpen(file.temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, async descriptor => {
-      writeFileSync(descriptor, file.text);
-      await sync(descriptor);
-    });
+    const flags = O_WRONLY | O_CREAT | O_EXCL;
+    await withOpen(
+      clearing(file.temporary, path => openSync(path, flags, 0o600)),
+      async descriptor => {
+        writeFileSync(descriptor, file.text);
+        await sync(descriptor);
+      },
+    );
     file.beforeRename?.();
-    renameSync(file.temporary, file.path);
-    await withOpen(dirname(file.path), O_RDONLY | O_DIRECTORY, sync);
+    clearing(file.path, path => renameSync(file.temporary, path));
+    await withOpen(openSync(dirname(file.path), O_RDONLY | O_DIRECTORY), sync);
   } catch (error) {
-    rmSync(file.temporary, { force: true });
+    discard(file.temporary);
     throw error;
   }
 }
 
-async function withOpen(
-  path: string,
-  flags: number,
-  use: (descriptor: number) => Promise<void>,
-): Promise<void> {
-  const descriptor = openSync(path, flags, 0o600);
+async function withOpen(descriptor: number, use: (descriptor: number) => Promise<void>): Promise<void> {
   try {
     await use(descriptor);
   } finally {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { linksNotIn } from '../core/bucket.ts';
@@ -7,6 +7,7 @@ import type { Link } from '../core/link.ts';
 import { StateSchema } from '../core/state.ts';
 import { writeDurably } from './durable.ts';
 import { readPlainFile } from './plain-file.ts';
+import { discard } from './way.ts';
 
 /*
  * INVARIANTS
@@ -73,14 +74,13 @@ export class LinkFile {
     return [...read.filter(link => !superseded.has(keyOf(link))), ...links];
   }
 
-  /** state.json has been written with this part: files that no generation stands on any more are deleted. */
+  /** state.json has been written with this part: files that no generation stands on any more are deleted. Never throws. */
   saved({ more }: Part): void {
     const before = this.#named;
     this.#named = [more?.file, before[0]];
     if (before[0] === more?.file && before[1] === more?.file) return;
-    const names = readdirSync(this.#directory).filter(name => /^links-.*\.json$/.test(name));
-    for (const name of names)
-      if (!this.#named.includes(name)) rmSync(join(this.#directory, name), { force: true });
+    for (const name of namesIn(this.#directory))
+      if (/^links-.*\.json$/.test(name) && !this.#named.includes(name)) discard(join(this.#directory, name));
   }
 
   /** undefined where it is so much that the file should be written anew. */
@@ -107,6 +107,14 @@ export class LinkFile {
     });
     this.#base = { file, links };
     return { links: [], more: { file, gone: [] } };
+  }
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
   }
 }
 

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
-import { linkSync, mkdirSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
-import { readdir, rename, unlink } from 'node:fs/promises';
+import { linkSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { hasCode, isMissing, reasonOf } from '../core/reason.ts';
+import { isMissing, reasonOf } from '../core/reason.ts';
 import { emptyState, type State, StateSchema, savedRoute, schemaNumber } from '../core/state.ts';
 import { writeDurably } from './durable.ts';
 import { LinkFile, MoreLinksSchema } from './link-file.ts';
 import { readPlainFile } from './plain-file.ts';
+import { clearing, discard, setAside } from './way.ts';
 
 /** What was found on disk, and what a person should know about it. */
 export interface LoadedState {
@@ -58,7 +59,9 @@ export class StateFile {
       if (typeof read === 'string') {
         notices.push({ level: 'warning', text: `${path} ${read}; ${next}` });
         // Kept for a person to look at, and out of the way of the generation that is still good.
-        await rename(path, `${path}.rejected`).catch(() => undefined);
+        try {
+          setAside(path);
+        } catch {}
         continue;
       }
       if (read.bootId !== bootId) {
@@ -99,29 +102,26 @@ export class StateFile {
   }
 
   #keepPrevious(): void {
-    const next = `${this.#previous}.next`;
     try {
-      linkSync(this.#path, next);
+      clearing(`${this.#previous}.next`, next => linkSync(this.#path, next));
     } catch (error) {
-      if (isMissing(error)) return;
-      if (!hasCode(error, 'EEXIST')) throw error;
-      // Of a daemon that was killed between this and the next line.
-      unlinkSync(next);
-      linkSync(this.#path, next);
+      // A directory there is no generation either, and has no other name than its own.
+      if (isMissing(error) || isDirectory(this.#path)) return;
+      throw error;
     }
-    renameSync(next, this.#previous);
+    clearing(this.#previous, previous => renameSync(`${previous}.next`, previous));
   }
 
   /** Not synced: a machine that crashed has another boot, and then the file is history. */
   #keepCopy(text: string): void {
-    const next = join(this.#directory, `${temporaryPrefix}${process.pid}.copy`);
+    const temporary = join(this.#directory, `${temporaryPrefix}${process.pid}.copy`);
     try {
-      writeFileSync(next, text, { mode: 0o600 });
-      renameSync(next, this.#copy);
+      clearing(temporary, path => writeFileSync(path, text, { mode: 0o600, flag: 'wx' }));
+      clearing(this.#copy, copy => renameSync(temporary, copy));
     } catch {
-      // Better none than one that is older than the generation before.
-      rmSync(next, { force: true });
-      rmSync(this.#copy, { force: true });
+      discard(temporary);
+      // Better none than one that is older than the generation before; a directory is none.
+      if (!isDirectory(this.#copy)) rmSync(this.#copy, { force: true });
     }
   }
 
@@ -134,6 +134,7 @@ export class StateFile {
 }
 
 const temporaryPrefix = '.state.json.';
+
 const FileSchema = v.object({ ...StateSchema.entries, more: v.optional(MoreLinksSchema) });
 
 /** The state, or what is wrong with the file. */
@@ -204,4 +205,8 @@ function isOfAnotherBoot(theirs: string, ours: string): boolean {
 
 function checksumOf(state: object): string {
   return createHash('sha256').update(JSON.stringify(state)).digest('hex');
+}
+
+function isDirectory(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }

@@ -1,5 +1,5 @@
 // Thousands of links: what is read back is what was saved last, and an event writes little.
-import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -139,4 +139,28 @@ t.test('a damaged link file: the generation before it is used, and it is told', 
     await writeFile(join(directory, 'state.json'), kept);
     await writeFile(join(directory, 'state.json.copy'), kept);
   }
+});
+
+t.test('a directory in the place of a link file: the save goes on', async t => {
+  const directory = await directoryFor(t);
+  const many100 = { ...emptyState(boot), links: many(100) };
+  await new StateFile(directory).save(many100);
+  const [name = ''] = (await readdir(directory)).filter(one => one.startsWith('links-'));
+  const full = async (path: string) => {
+    await rm(path, { recursive: true, force: true });
+    await mkdir(join(path, 'full'), { recursive: true });
+  };
+  for (const one of [name, `${name}.rejected`, `.state.json.${process.pid}.links`])
+    await full(join(directory, one));
+  // Of another generation, as it seems: nobody needs it, and it is not ours to delete.
+  await full(join(directory, `links-${'0'.repeat(32)}.json`));
+  const file = new StateFile(directory);
+  await file.load(boot);
+  await file.save(many100);
+  const { links, warnings } = await readBack(directory);
+  t.equal(links.length, 100);
+  t.same(warnings, []);
+  await file.save({ ...many100, links: many(3) });
+  await file.save({ ...many100, links: many(4) });
+  t.equal((await readBack(directory)).links.length, 4);
 });

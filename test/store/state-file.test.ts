@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { emptyState, type State } from '../../src/core/state.ts';
@@ -109,6 +109,74 @@ t.test('what is no plain file is set aside, and waited for by nobody', { timeout
     await rm(`${path}.rejected`, { recursive: true });
   }
 });
+
+for (const isFull of [false, true]) {
+  t.test(
+    `a directory${isFull ? ' with something in it' : ''} in the place of any file: the save goes on`,
+    async t => {
+      const rows = [
+        ...['state.json', 'state.json.copy', 'state.json.previous', 'state.json.previous.next'],
+        ...[`.state.json.${process.pid}`, `.state.json.${process.pid}.copy`],
+      ];
+      for (const name of rows) {
+        const { directory, file, path } = await written(t);
+        const plant = async (at: string) => {
+          await rm(at, { recursive: true, force: true });
+          await mkdir(at);
+          if (isFull) await writeFile(join(at, 'x'), 'x');
+        };
+        await plant(join(directory, `${name}.rejected`));
+        for (let i = 0; i < 2; i++) {
+          await plant(join(directory, name));
+          await file.save(first);
+          t.same((await new StateFile(directory).load(boot)).state, first, `${name}: it is saved`);
+          await file.save(second);
+          t.same((await new StateFile(directory).load(boot)).state, second, 'and again');
+          t.same(
+            (await readdir(directory)).filter(one => !one.includes('.rejected')).sort(),
+            ['state.json', 'state.json.copy', 'state.json.previous'],
+            'every file is there',
+          );
+          for (const one of ['state.json', 'state.json.copy']) await writeFile(join(directory, one), 'x');
+          t.same((await new StateFile(directory).load(boot)).state, first, 'and so is the generation before');
+          await file.save(second);
+        }
+        const kept = (await readdir(directory)).filter(one => one.startsWith(`${name}.rejected`));
+        if (isFull) t.ok(kept.length >= 3, `what was in the way is kept: ${kept}`);
+        t.equal(await readFile(`${path}.copy`, 'utf8'), await readFile(path, 'utf8'));
+        await rm(directory, { recursive: true });
+      }
+    },
+  );
+}
+
+t.test('what is damaged is set aside also where a directory has the name', async t => {
+  const { file, path } = await written(t);
+  await mkdir(join(`${path}.rejected`, 'full'), { recursive: true });
+  await writeFile(path, 'nonsense');
+  t.same((await file.load(boot)).state, second, 'the copy');
+  t.equal(await readFile(`${path}.rejected.2`, 'utf8'), 'nonsense');
+});
+
+t.test(
+  'links, fifos and left-overs in the place of a temporary file hold nothing up',
+  { timeout: 10_000 },
+  async t => {
+    for (const command of [['mkfifo'], ['ln', '-s', '/nonexistent/x'], ['touch']]) {
+      for (const name of [`.state.json.${process.pid}`, `.state.json.${process.pid}.copy`]) {
+        const { directory, file } = await written(t);
+        execFileSync(command[0] ?? '', [...command.slice(1), join(directory, name)]);
+        await file.save(first);
+        t.same(
+          (await readdir(directory)).sort(),
+          ['state.json', 'state.json.copy', 'state.json.previous'],
+          `${command} ${name}`,
+        );
+        t.same((await file.load(boot)).state, first);
+      }
+    }
+  },
+);
 
 t.test('all damaged: a loud start from what the kernel shows', async t => {
   const { directory, path, file } = await written(t);
