@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
-import { bootIdOf } from './boot-id.ts';
+import { BootIdError, bootIdOf } from './boot-id.ts';
 import { CommandError, exitStatus } from './cli/command-error.ts';
 import type { RestoreRoom } from './cli/restore.ts';
 import type { StatusOptions } from './cli/status.ts';
@@ -70,6 +70,9 @@ async function restoreOffline(): Promise<Sight> {
       bootId: bootIdOf(environment),
       print: room.terminal.print,
     });
+  } catch (error) {
+    if (!(error instanceof BootIdError)) throw error;
+    throw new CommandError('trouble', error.message, 'Nothing was changed');
   } finally {
     kernel.close();
   }

@@ -55,7 +55,7 @@ const daemon = new Daemon({
   findServers: createFindServers(resolver === undefined ? resolveHere : resolveAt(resolver)),
   journal,
   onStatus: line => notify(`STATUS=${line}`),
-  bootId: bootIdOf(environment),
+  bootId: bootIdOrEnd(),
   retryAfter,
 });
 const spool = new Spool({
@@ -226,8 +226,18 @@ async function main(): Promise<void> {
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
 process.on('SIGHUP', () => void reload());
-main().catch((error: unknown) => {
+main().catch(endStart);
+
+function bootIdOrEnd(): string {
+  try {
+    return bootIdOf(environment);
+  } catch (error) {
+    return endStart(error);
+  }
+}
+
+function endStart(error: unknown): never {
   journal.fatal({ MESSAGE_ID: messageIds.cannotStart }, `cannot start: ${reasonOf(error)}`);
   kernel.close();
   process.exit(1);
-});
+}

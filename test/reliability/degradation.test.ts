@@ -146,6 +146,29 @@ for (const [what, script] of [
   });
 }
 
+scenario('nobody tells the boot id: no start, and a sentence that says what to do', async (lab, t) => {
+  await lab.machine({ daemon: false });
+  const sentence =
+    /^[^\n]*the boot id is not known: [^\n]*; let \/proc\/sys\/kernel\/random\/boot_id be read, or set PPP_ROUTED_BOOT_ID /;
+  for (const mask of [
+    'mount -t tmpfs none /proc/sys',
+    'mount --bind /dev/null /proc/sys/kernel/random/boot_id',
+  ]) {
+    const start = (...argv: string[]) =>
+      lab.start(
+        ['unshare', '-m', '/bin/sh', '-euc', `${mask}; exec "$@"`, 'sh', process.execPath, ...argv],
+        environmentOf(lab),
+      );
+    const daemon = await start(program);
+    t.match(`${daemon.stdout}${daemon.stderr}`, sentence, mask);
+    t.match({ ...daemon }, { exitCode: 1, stdout: /^fatal: cannot start: .*$/, stderr: '' });
+    const restore = await start(join(program, '../ppp-routectl.js'), 'restore');
+    t.match(restore.stderr, sentence, 'ppp-routectl restore');
+    t.match({ ...restore }, { exitCode: 1, stderr: /^ppp-routectl: .*\n {2}Nothing was changed$/ });
+  }
+  rows++;
+});
+
 scenario('/proc as the unit has it: subset=pid, hidepid=invisible', async (lab, t) => {
   await lab.machine({ daemon: false });
   const script = 'mount -t proc -o subset=pid,hidepid=invisible proc /proc; ! test -e /proc/sys; exec "$@"';
