@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { emptyState, type State } from '../../src/core/state.ts';
@@ -177,6 +177,25 @@ t.test(
     }
   },
 );
+
+t.test('a file that is too long is not read, whatever is in it, and none is written', async t => {
+  const { path, file } = await written(t);
+  await truncate(path, 8e9);
+  const before = process.resourceUsage().maxRSS;
+  const { state, notices } = await file.load(boot);
+  t.same(state, second, 'the copy');
+  t.match(notices, [{ text: /cannot be read: too long: 8000000000 bytes, and 67108864 at most are read/ }]);
+  await truncate(`${path}.copy`, 200e6);
+  t.same((await file.load(boot)).state, first, 'the generation before');
+  t.ok(process.resourceUsage().maxRSS - before < 100_000, 'kilobytes of memory');
+  await file.save(second);
+  const saved = { family: 'inet' as const, route: `default dev ${'x'.repeat(64 << 20)}` };
+  await t.rejects(file.save({ ...first, savedDefaults: [saved] }), {
+    name: 'StateError',
+    message: /cannot be written to .*: too long/,
+  });
+  t.same((await file.load(boot)).state, second, 'and the one before stays');
+});
 
 t.test('all damaged: a loud start from what the kernel shows', async t => {
   const { directory, path, file } = await written(t);
