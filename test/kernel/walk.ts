@@ -221,7 +221,8 @@ export function happen(kinds: readonly string[], reading: Reading, draw: Draw): 
         maybe(8, 'advmss 1200'),
         of === 'inet' ? maybe(8, 'realm 5') : '',
         of === 'inet6' ? maybe(8, 'pref high') : '',
-        of === 'inet6' ? maybe(10, 'expires 1') : '',
+        // Longer than a walk: in the 10 ms before and after its end the kernel shows a route as if it had none.
+        of === 'inet6' ? maybe(10, 'expires 10000') : '',
         `proto ${pick(['static', 'dhcp', 'boot', 'kernel'])}`,
         draw(5) === 0 ? `table ${pick(['100', '17300'])}` : '',
       ];
