@@ -3,7 +3,7 @@ import { Amendments, noServers } from './amendments.ts';
 import { Condition } from './condition.ts';
 import { absorbEvent, afterAll, type Findings } from './core/absorb.ts';
 import type { LinkEvent } from './core/event.ts';
-import type { Applied } from './core/link.ts';
+import type { Applied, Link } from './core/link.ts';
 import { eventFields, messageIds } from './core/message.ts';
 import type { Observed } from './core/observed.ts';
 import { type Profile, profileFor } from './core/profile.ts';
@@ -95,10 +95,13 @@ export class Daemon {
   }
 
   /**
-   * Takes up where the last run of this boot left: reads the state and makes the kernel's routes what they should be.
-   * Without profiles (the configuration cannot be read) the links that are up keep those they came up with.
+   * Takes up where the last run of this boot left: reads the state, asks for the profiles and makes the kernel's routes what
+   * they should be. What the links came up with says whether there was a configuration. Without profiles (it cannot be read)
+   * the links that are up keep those they have.
    */
-  async start(profiles: readonly Profile[] | undefined): Promise<void> {
+  async start(
+    readProfiles: (links: readonly Link[]) => Promise<readonly Profile[] | undefined>,
+  ): Promise<void> {
     const { store, journal, bootId } = this.#options;
     const { state, notices } = await store.load(bootId);
     for (const { level, text } of notices)
@@ -106,10 +109,9 @@ export class Daemon {
     this.#state = state;
     this.#arrivals = afterAll(state.links);
     this.#settler = new Settler(this.#options, state);
+    const profiles = await readProfiles(state.links);
     this.#whenLoaded();
-    // It may have been read once more meanwhile.
-    const newest = this.#profiles ?? profiles;
-    await (newest === undefined ? this.reconcile() : this.configure(newest));
+    await (profiles === undefined ? this.reconcile() : this.configure(profiles));
   }
 
   /** A new configuration; links that are up move to what it says without a gap. */

@@ -119,10 +119,10 @@ async function answerTo(request: Request): Promise<unknown> {
 }
 
 /** Reads the configuration; one that cannot be used leaves the last good one in force. */
-async function readConfiguration() {
+async function readConfiguration(expectation: { isExpected?: boolean } = {}) {
   clearTimeout(rereading);
   try {
-    const profiles = await configuration.load();
+    const profiles = await configuration.load(expectation);
     lastRead = profiles;
     daemon.report('configuration', undefined);
     return profiles;
@@ -203,7 +203,9 @@ async function main(): Promise<void> {
   await mkdir(directories.runtime, { recursive: true, mode: 0o750 });
   await spool.prepare();
   kernel.listen();
-  await daemon.start(await readConfiguration());
+  await daemon.start(links =>
+    readConfiguration({ isExpected: links.some(({ profile }) => profile !== undefined) }),
+  );
   // Before the spool is looked at: as long as nobody listens, hooks fill it as fast as it is drained.
   await listenAt(hookSocket, placeOf('hook', 0o600));
   await listenAt(controlSocket, placeOf('control', 0o660));

@@ -29,7 +29,7 @@ export async function restoreOffline({ kernel, store, bootId, print }: OfflineOp
     retryAfter: 1000,
   });
   try {
-    await daemon.start(undefined);
+    await daemon.start(async () => undefined);
     const observed = await daemon.look();
     const snapshot: Snapshot = daemon.snapshot();
     return { ...snapshot, ...withFault(snapshot, released.fault), observed };

@@ -21,20 +21,21 @@ const FileSchema = v.strictObject({ link: v.optional(v.record(v.string(), v.unkn
 /** The configuration of a daemon that runs. */
 export class Configuration {
   readonly #directory: string;
-  #wasThere = false;
+  #isExpected = true;
 
   constructor(directory: string) {
     this.#directory = directory;
   }
 
   /**
-   * Reads it. A directory that was there once and is not there now was moved away: a package upgrade does so, and nobody
-   * asked for no profiles.
+   * Reads it. A directory that is not there was moved away: a package upgrade does so, and nobody asked for no profiles. But
+   * where it is known that nothing came from it before (`isExpected` is false), and it has not been there since, there are none.
    * @throws ConfigurationError with every fault of every file.
    */
-  async load(): Promise<Profile[]> {
-    this.#wasThere ||= (await momentOf(this.#directory)) !== undefined;
-    return loadConfiguration(this.#directory, { isExpected: this.#wasThere });
+  async load({ isExpected = this.#isExpected }: { isExpected?: boolean } = {}): Promise<Profile[]> {
+    this.#isExpected = isExpected;
+    if ((await momentOf(this.#directory)) !== undefined) this.#isExpected = true;
+    return loadConfiguration(this.#directory, { isExpected: this.#isExpected });
   }
 }
 

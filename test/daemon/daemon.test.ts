@@ -36,7 +36,7 @@ async function daemonOn(
     bootId: 'boot',
     retryAfter: 3_600_000,
   });
-  await daemon.start(profiles);
+  await daemon.start(async () => profiles);
   return daemon;
 }
 

@@ -54,7 +54,7 @@ async function machineWith(
     bootId: 'boot',
     retryAfter: 3_600_000,
   });
-  await daemon.start(profiles);
+  await daemon.start(async () => profiles);
   return { kernel, daemon, names };
 }
 

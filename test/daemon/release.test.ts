@@ -23,7 +23,7 @@ async function machine() {
     bootId: 'boot',
     retryAfter: 3_600_000,
   });
-  await daemon.start([wish]);
+  await daemon.start(async () => [wish]);
   plug(kernel, 'ppp0');
   return { kernel, daemon, slow, isOnUplink: () => !kernel.table().join('\n').includes(' proto 173') };
 }

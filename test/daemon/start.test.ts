@@ -37,7 +37,7 @@ for (const [what, happen] of Object.entries(happenings)) {
         const before = kernel.table();
         const disk = new Disk();
         const first = daemonOn(kernel, disk);
-        await first.start(profiles);
+        await first.start(async () => profiles);
         plug(kernel, 'ppp0');
         await first.handle(event('ip-up', 'ppp0'));
         await first.close();
@@ -53,7 +53,7 @@ for (const [what, happen] of Object.entries(happenings)) {
           return observed;
         };
         const second = daemonOn(kernel, disk);
-        await Promise.all([second.start(read), happen(second)]);
+        await Promise.all([second.start(async () => read), happen(second)]);
         t.same(kernel.table(), table, 'no route is touched');
         t.same(disk.state, state, 'and nothing is forgotten');
 

@@ -450,6 +450,50 @@ scenario('a configuration that is bad at start', async (lab, t) => {
   await lab.shows(base);
 });
 
+/** What may have become of the configuration directory while the daemon was down; in the lab's directory. */
+const absent: Record<string, string> = {
+  'moved away': 'mv etc away',
+  'a symbolic link to nowhere': 'mv etc away; ln -s nowhere etc',
+};
+
+for (const [what, commands] of Object.entries(absent)) {
+  for (const loss of ['restore', 'block']) {
+    scenario(`the configuration directory is ${what} at start, on-loss = "${loss}"`, async (lab, t) => {
+      const profile = `${replaceProfile}on-loss = "${loss}"\n`;
+      await lab.machine({ profiles: profile });
+      await lab.up('ppp0');
+      const routes = await lab.ip('route');
+      await lab.stopDaemon('SIGKILL');
+      await lab.run('/bin/sh', '-euc', `cd ${lab.directory}; ${commands}`);
+      await lab.startDaemon();
+      t.equal(await lab.ip('route'), routes, 'a link that is up keeps what it came up with');
+      t.match(await lab.status(), {
+        degraded: true,
+        status: /\/etc: there is no such directory; work: ppp0 up, default via ppp0/,
+      });
+      await lab.fine(lab.hook('ip-up', 'ppp0'));
+      t.equal(await lab.ip('route'), routes, 'also where it is told of anew');
+      await lab.run('/bin/sh', '-euc', `cd ${lab.directory}; rm -f etc; mv away etc`);
+      await lab.says(/^notice: well again: the configuration is not used/);
+      t.equal((await lab.status()).degraded, false, 'all is well');
+      t.equal(await lab.ip('route'), routes);
+      await lab.configure(profile.replace('replace', 'none'));
+      await lab.until(async () => (await lab.deviceTo('198.51.100.7')) === 'eth0');
+    });
+  }
+}
+
+scenario('there is no configuration directory, and no link that a profile matched', async (lab, t) => {
+  await lab.machine();
+  await lab.up('ppp0', { ipparam: 'other' });
+  await lab.stopDaemon('SIGKILL');
+  await lab.run('rm', '-r', `${lab.directory}/etc`);
+  await lab.startDaemon();
+  t.match(await lab.status(), { degraded: false, status: 'unmanaged: ppp0 left alone' });
+  await lab.configure(replaceProfile.replace('work', 'other'));
+  await lab.shows(onLink, 'made, it is read');
+});
+
 async function spoilState(lab: Lab, spoil: (text: string) => string): Promise<void> {
   await lab.stopDaemon('SIGKILL');
   const good = await lab.run('cat', `${lab.directory}/state/state.json`);

@@ -85,7 +85,8 @@ t.test('a fault has its file, line, key and what was expected', async t => {
 t.test('a directory that was there once and is not there now is a fault, not a configuration', async t => {
   const directory = join(t.testdir(), 'etc');
   const configuration = new Configuration(directory);
-  t.same(await configuration.load(), [], 'never there: no profiles');
+  t.same(await configuration.load({ isExpected: false }), [], 'nothing came from it: no profiles');
+  t.same(await configuration.load(), [], 'nor did it since');
   await mkdir(directory);
   t.same(await configuration.load(), [], 'there, and empty: no profiles');
   await writeFile(join(directory, 'ppp-routed.toml'), '[link.work]\n');
@@ -97,6 +98,20 @@ t.test('a directory that was there once and is not there now is a fault, not a c
   await rm(join(directory, 'ppp-routed.toml'));
   t.same(await configuration.load(), [], 'a file is not there: no profiles');
 });
+
+t.test(
+  'a directory that was never there is a fault where it is not known that nothing came from it',
+  async t => {
+    const directory = join(t.testdir(), 'etc');
+    const configuration = new Configuration(directory);
+    const fault = { message: `${directory}: there is no such directory` };
+    await t.rejects(configuration.load(), fault, 'nothing is known yet');
+    await t.rejects(configuration.load({ isExpected: true }), fault, 'links have profiles of it');
+    await t.rejects(configuration.load(), fault, 'and had them');
+    await mkdir(directory);
+    t.same(await configuration.load(), [], 'it is there, and empty');
+  },
+);
 
 t.test('a directory that is moved away and back all the time is never read as empty', async t => {
   const directory = t.testdir({ etc: { 'ppp-routed.toml': '[link.work]\n' } });
