@@ -127,6 +127,7 @@ async function readConfiguration(expectation: { isExpected?: boolean } = {}) {
     daemon.report('configuration', undefined);
     return profiles;
   } catch (error) {
+    lastRead = undefined;
     const faults = error instanceof ConfigurationError ? error.faults : [reasonOf(error)];
     daemon.report(
       'configuration',
@@ -155,7 +156,7 @@ async function configure(): Promise<void> {
   }
 }
 
-/** It may have been edited between the first reading and the watch. */
+/** It may have been edited before the watch began. Where it was not, nothing is done and nothing said. */
 async function catchUp(): Promise<void> {
   const profiles = await configuration.load().catch(() => undefined);
   if (profiles === undefined || !isDeepStrictEqual(profiles, lastRead)) await reload();

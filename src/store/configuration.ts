@@ -1,9 +1,10 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { getStaticTOMLValue, ParseError, parseTOML, traverseNodes } from 'toml-eslint-parser';
 import * as v from 'valibot';
 import { type Profile, ProfileSchema } from '../core/profile.ts';
 import { isMissing, reasonOf } from '../core/reason.ts';
+import { momentOf } from './moment.ts';
 import { readPlainFile } from './plain-file.ts';
 
 /** A configuration that cannot be used; every fault has its file, line and key. */
@@ -62,16 +63,6 @@ export async function loadConfiguration(
 }
 
 const mostReadings = 5;
-
-/** One text as long as it is the same directory with the same names in it; undefined: it is not there. */
-async function momentOf(directory: string): Promise<string | undefined> {
-  try {
-    const { dev, ino, ctimeNs } = await stat(directory, { bigint: true });
-    return `${dev}:${ino}:${ctimeNs}`;
-  } catch (error) {
-    return isMissing(error) ? undefined : reasonOf(error);
-  }
-}
 
 async function readDirectory(directory: string): Promise<{ profiles: Profile[]; faults: string[] }> {
   const faults: string[] = [];

@@ -494,6 +494,29 @@ scenario('there is no configuration directory, and no link that a profile matche
   await lab.shows(onLink, 'made, it is read');
 });
 
+for (const start of ['is started', 'runs']) {
+  scenario(`the configuration file is a directory for a moment while the daemon ${start}`, async (lab, t) => {
+    const isStarted = start === 'is started';
+    await lab.machine(isStarted ? { daemon: false } : {});
+    const file = `${lab.directory}/etc/ppp-routed.toml`;
+    for (let round = 1; round <= 4; round++) {
+      await lab.run('/bin/sh', '-euc', 'rm "$0"; mkdir "$0"', file);
+      if (isStarted) await lab.startDaemon();
+      await sleep(150 * round);
+      await lab.run('rmdir', file);
+      for (const name of ['back', 'edited']) {
+        const { length } = lab.log();
+        await lab.write('etc/ppp-routed.toml', replaceProfile.replace('work', `${name}${round}`));
+        const isRead = () => lab.log().slice(length).join('\n').includes(`profiles ${name}${round}`);
+        // Before it would be tried again because it could not be read.
+        await lab.until(isRead, 2500);
+      }
+      t.equal((await lab.status()).degraded, false, 'all is well');
+      if (isStarted) await lab.stopDaemon();
+    }
+  });
+}
+
 async function spoilState(lab: Lab, spoil: (text: string) => string): Promise<void> {
   await lab.stopDaemon('SIGKILL');
   const good = await lab.run('cat', `${lab.directory}/state/state.json`);
