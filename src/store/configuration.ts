@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { getStaticTOMLValue, ParseError, parseTOML, traverseNodes } from 'toml-eslint-parser';
 import * as v from 'valibot';
 import { type Profile, ProfileSchema } from '../core/profile.ts';
-import { isMissing, reasonOf } from '../core/reason.ts';
+import { hasCode, reasonOf } from '../core/reason.ts';
 import { momentOf } from './moment.ts';
 import { readPlainFile } from './plain-file.ts';
 
@@ -42,7 +42,7 @@ export class Configuration {
 
 /**
  * Reads `ppp-routed.toml` and `links.d/*.toml`, in the order of their names. Files that do not exist are empty; so is a
- * directory, but where one is expected.
+ * directory, but where one is expected. Something else in the place of a directory is a fault: nobody asks so for no profiles.
  * @throws ConfigurationError with every fault of every file.
  */
 export async function loadConfiguration(
@@ -88,7 +88,7 @@ async function configurationFiles(directory: string, faults: string[]): Promise<
   try {
     names = (await readdir(more)).filter(name => name.endsWith('.toml') && !name.startsWith('.')).sort();
   } catch (error) {
-    if (!isMissing(error)) faults.push(`${more}: ${reasonOf(error)}`);
+    if (!hasCode(error, 'ENOENT')) faults.push(`${more}: ${reasonOf(error)}`);
   }
   return [join(directory, 'ppp-routed.toml'), ...names.map(name => join(more, name))];
 }
@@ -97,7 +97,7 @@ async function readText(path: string, faults: string[]): Promise<string | undefi
   try {
     return await readPlainFile(path);
   } catch (error) {
-    if (!isMissing(error)) faults.push(`${path}: cannot be read: ${reasonOf(error)}`);
+    if (!hasCode(error, 'ENOENT')) faults.push(`${path}: cannot be read: ${reasonOf(error)}`);
     return undefined;
   }
 }

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { isMissing, reasonOf } from '../core/reason.ts';
+import { hasCode, reasonOf } from '../core/reason.ts';
 
 /**
  * One text for as long as a file is the very same and nobody has written to it, or a directory is the very same with the
@@ -11,6 +11,6 @@ export async function momentOf(path: string): Promise<string | undefined> {
     const { dev, ino, mode, ctimeNs } = await stat(path, { bigint: true });
     return `${dev}:${ino}:${mode}:${ctimeNs}`;
   } catch (error) {
-    return isMissing(error) ? undefined : reasonOf(error);
+    return hasCode(error, 'ENOENT') ? undefined : reasonOf(error);
   }
 }

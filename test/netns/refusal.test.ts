@@ -517,6 +517,45 @@ for (const start of ['is started', 'runs']) {
   });
 }
 
+/** Files in the place of directories, with the profile in `links.d/`; in the lab's directory. */
+const misplaced: Record<string, { spoil: string; mend: string; says: RegExp }> = {
+  'the configuration directory': {
+    spoil: 'cp -a etc copy; rm -r etc; echo >etc',
+    // The very same inode, often.
+    mend: 'rm etc; mkdir etc; cp -a copy/* etc; rm -r copy',
+    says: /\/etc\/ppp-routed\.toml: cannot be read: ENOTDIR: not a directory/,
+  },
+  'links.d': {
+    spoil: 'mv etc/links.d .; echo >etc/links.d',
+    mend: 'rm etc/links.d; mv links.d etc',
+    says: /\/etc\/links\.d: ENOTDIR: not a directory/,
+  },
+};
+
+for (const [what, { spoil, mend, says }] of Object.entries(misplaced)) {
+  scenario(`a file in the place of ${what} while a link is up`, async (lab, t) => {
+    const inLab = (commands: string) => lab.run('/bin/sh', '-euc', `cd ${lab.directory}; ${commands}`);
+    await lab.machine({ daemon: false });
+    await inLab('mkdir etc/links.d; mv etc/ppp-routed.toml etc/links.d/work.toml');
+    await lab.startDaemon();
+    await lab.up('ppp0');
+    for (let round = 1; round <= 2; round++) {
+      await inLab(spoil);
+      await lab.until(async () => (await lab.status()).degraded);
+      t.match((await lab.status()).status, says, 'the status says what is wrong');
+      await lab.shows(onLink, 'the last good one is in force');
+      await inLab(mend);
+      await lab.until(async () => !(await lab.status()).degraded);
+      await lab.shows(onLink, 'mended');
+      for (const [mode, device] of Object.entries({ none: 'eth0', replace: 'ppp0' })) {
+        await lab.write('etc/links.d/work.toml', replaceProfile.replace('replace', mode));
+        await lab.until(async () => (await lab.deviceTo('198.51.100.7')) === device, 2500);
+      }
+    }
+    t.notMatch(lab.log().join('\n'), /no profiles/);
+  });
+}
+
 async function spoilState(lab: Lab, spoil: (text: string) => string): Promise<void> {
   await lab.stopDaemon('SIGKILL');
   const good = await lab.run('cat', `${lab.directory}/state/state.json`);

@@ -113,6 +113,16 @@ t.test(
   },
 );
 
+t.test('a file in the place of a directory is a fault, not a configuration', async t => {
+  const directory = t.testdir({ 'ppp-routed.toml': '[link.work]\n', 'links.d': '', file: '' });
+  t.match(await faultsOf(directory), [/^links\.d: ENOTDIR: not a directory/]);
+  t.match(await faultsOf(join(directory, 'file')), [
+    /^links\.d: ENOTDIR: not a directory/,
+    /^ppp-routed\.toml: cannot be read: ENOTDIR: not a directory/,
+  ]);
+  t.not((await faultsOf(join(directory, 'file/etc'))).length, 0);
+});
+
 t.test('a directory that is moved away and back all the time is never read as empty', async t => {
   const directory = t.testdir({ etc: { 'ppp-routed.toml': '[link.work]\n' } });
   const configuration = new Configuration(join(directory, 'etc'));
