@@ -1,4 +1,5 @@
 // What tells the service manager cannot be started, hangs, or is not there: nobody waits, and the last word arrives.
+import { existsSync } from 'node:fs';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +15,7 @@ async function fake(t: Test, script: string) {
   const environment = { PATH: `${directory}:${process.env.PATH}`, NOTIFY_SOCKET: '/nonexistent' };
   const told = async () => (await readFile(join(directory, 'told'), 'utf8')).split('\n').filter(Boolean);
   const comesToTell = async (lines: string[]) => {
-    for (let i = 0; i < 400 && (await told()).join() !== lines.join(); i++) await sleep(20);
+    for (let i = 0; i < 700 && (await told()).join() !== lines.join(); i++) await sleep(20);
     t.same(await told(), lines);
   };
   return { directory, environment, told, comesToTell };
@@ -37,8 +38,9 @@ t.test('one that hangs is ended, and what it held up is told', { timeout: 20_000
   );
   const notify = createNotify(environment);
   notify('READY=1');
-  await sleep(300);
-  t.ok(await readFile(join(directory, 'once')), 'the first hangs');
+  const once = join(directory, 'once');
+  for (let i = 0; i < 250 && !existsSync(once); i++) await sleep(20);
+  t.ok(existsSync(once), 'the first hangs');
   notify('STATUS=well');
   await comesToTell(['READY=1', 'STATUS=well']);
 });
@@ -55,6 +57,7 @@ t.test('one that is not there, or that fails, is not asked again', async t => {
   notify('STATUS=x');
   const { directory, environment, told } = await fake(t, 'echo >>$(dirname $0)/tried; exit 1');
   createNotify(environment)('STATUS=x');
+  for (let i = 0; i < 250 && !existsSync(join(directory, 'tried')); i++) await sleep(20);
   await sleep(500);
   t.equal(await readFile(join(directory, 'tried'), 'utf8'), '\n');
   t.same(await told(), []);
