@@ -11,8 +11,8 @@ const { O_WRONLY, O_CREAT, O_EXCL, O_RDONLY, O_DIRECTORY } = constants;
  * Writes a file so that after a crash there is either the old one or the whole of the new one: temporary file, fsync,
  * rename, fsync of the directory. Only for the disk is anything waited for: what the file system does in memory takes less
  * time than to ask another thread for it.
- * @throws Error of node:fs, or where the text is too long to be read again; then the temporary file is gone, and the file is the old one, or the whole of the new one where
- * only the directory could not be synced.
+ * @throws Error of node:fs, or where the text is too long to be read again; then the temporary file is gone, and the file is
+ * the old one, or the whole of the new one where only the directory could not be synced.
  */
 export async function writeDurably(file: {
   path: string;

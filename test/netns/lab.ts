@@ -1,7 +1,7 @@
 // A machine of its own for one test: a network namespace of the real kernel, the daemon in it, and pppd's part played
 // by the test. Root is not needed, only leave to make namespaces.
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -372,7 +372,10 @@ export class Lab {
     const reads = () =>
       this.log().filter(line => /the configuration (was read|is not used)/.test(line)).length;
     const before = reads();
-    await this.write('etc/ppp-routed.toml', profiles);
+    // As editors do it: half of a file is another configuration.
+    await this.write('edited.toml', profiles);
+    await mkdir(join(path, '..'), { recursive: true });
+    await rename(join(this.directory, 'edited.toml'), path);
     await this.until(() => reads() > before);
   }
 
