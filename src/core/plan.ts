@@ -47,9 +47,10 @@ export function planSteps(observed: Observed, wanted: Wanted): Step[] {
   const others = absent
     .filter(({ purpose }) => purpose !== 'default')
     .map(({ route, purpose }) => addRoute(route, purpose, []));
+  const pins = others.filter(isPin);
   const defaults = absent
     .filter(({ purpose }) => purpose === 'default')
-    .map(({ route, purpose }) => addRoute(route, purpose, ofFamily(route.family, others.filter(isPin))));
+    .map(({ route, purpose }) => addRoute(route, purpose, ofFamily(route.family, pins)));
 
   const ownRules = observed.rules.filter(isOwn);
   // The rule that is asked first is added first: the server's must be there before any that leads away from it.
@@ -74,7 +75,8 @@ export function planSteps(observed: Observed, wanted: Wanted): Step[] {
           route,
           because: 'displaced',
           stage: stage.delete,
-          needs: ofFamily(route.family, defaults),
+          // Where ours is there already, the pins may be missing yet.
+          needs: ofFamily(route.family, [...pins, ...defaults]),
         }),
       ),
     ...observed.routes
