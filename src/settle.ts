@@ -62,8 +62,7 @@ export class Settler {
   async settle(wanted: State): Promise<Settlement> {
     const failed = new Map<string, StepFailure>();
     const doubted = new Set<string>();
-    const refused = () =>
-      new Set([...failed.values()].flatMap(({ step }) => ('route' in step ? [step.route.line] : [])));
+    const refused = () => new Set([...failed.values()].flatMap(refusedBy));
     let current = wanted;
     let changes = 0;
     const isForgetful = this.#isForgetful;
@@ -84,12 +83,13 @@ export class Settler {
             `not bringing back ${route}: ${why}`,
           );
         }
-      } else decision = this.#decideWithoutSaving(state, observed);
+      } else decision = this.#decideWithoutSaving(state, observed, refused());
       const steps = decision.steps.filter(step => !isHopeless(step, failed));
       if (steps.length === 0 || round > mostRounds) {
         this.#failures = [...failed.values()];
         this.#isForgetful &&= decision.orphaned.length > 0;
-        return { state: current, decision, observed, failures: [...failed.values()], stateFault, changes };
+        const failures = this.#failures.filter(failure => !isMadeUpFor(failure, decision));
+        return { state: current, decision, observed, failures, stateFault, changes };
       }
       const { failures, taken } = await this.#apply(steps, doubted);
       changes += taken;
@@ -117,12 +117,12 @@ export class Settler {
   }
 
   /** What the state on disk asks for, without the links that are gone: all that may be done while it cannot be written. */
-  #decideWithoutSaving(state: State, observed: Observed): Decision {
+  #decideWithoutSaving(state: State, observed: Observed, refused: ReadonlySet<string>): Decision {
     const links = linksOnDisk(state.links, this.#durable.links);
     const decision = decide({
       state: { ...this.#durable, links },
       observed,
-      refused: new Set(),
+      refused,
       isForgetful: this.#isForgetful,
     });
     const safe = new Set(this.#durable.savedDefaults.map(({ route }) => route));
@@ -200,6 +200,27 @@ const devicesOfLinks = byBucket(links => new Set(links.map(link => link.interfac
 const askForForwarding = byBucket(links =>
   links.some(({ profile }) => (profile?.['proxy-arp'] ?? 'off') !== 'off'),
 );
+
+/** What the kernel would not take: a route, and where the way out of a pin is at fault, all that leads out there. */
+function refusedBy({ step, error }: StepFailure): string[] {
+  if (!('route' in step)) return [];
+  const { line } = step.route;
+  return 'over' in step && step.over !== undefined && wayOutTroubles.test(error) ? [line, step.over] : [line];
+}
+
+/** What the kernel says of a nexthop that it cannot use: fib_check_nh(), ip6_route_check_nh(), nexthop_find_by_id(). */
+const wayOutTroubles =
+  /nexthop|gateway|unreachable|no route to host|network is down|cannot find device|(prefsrc|source) address/i;
+
+/** A pin that would not go over one uplink, where it is wanted over another now. */
+function isMadeUpFor({ step }: StepFailure, { steps }: Decision): boolean {
+  const command = shellCommandOf(step);
+  return (
+    step.kind === 'add-route' &&
+    step.purpose === 'pin' &&
+    !steps.some(wanted => shellCommandOf(wanted) === command)
+  );
+}
 
 /** It failed in this settling, or it needs one that did: without its pin no default moves, in no later round either. */
 function isHopeless(step: Step, failed: ReadonlyMap<string, StepFailure>): boolean {

@@ -25,7 +25,7 @@ import {
 export interface Situation {
   state: State;
   observed: Observed;
-  /** Lines that the kernel would not take just now. */
+  /** Lines that the kernel would not take just now, and the ways out (`wayOutOf`) over which it would take no pin. */
   refused: ReadonlySet<string>;
   /** True from a start until none is `orphaned`: where the state was lost, nobody knows which of our routes are leftovers. */
   isForgetful?: boolean;
@@ -73,7 +73,7 @@ export function decide({ state, observed, refused, isForgetful = false }: Situat
       .map(route => ({ route, because: whyNotToDisplace(route, { displaceable, observed }) }))
       .find(({ because }) => because !== undefined);
     if (demand.displaces.has(family) && stubborn === undefined) {
-      const folded = foldSaved(saved, displaceable, observed);
+      const folded = foldSaved(saved, displaceable, { observed, refused });
       savedDefaults.push(...folded);
       dropped.push(...lost(saved, folded));
       wanted.displace.push(...displaceable);
@@ -86,7 +86,7 @@ export function decide({ state, observed, refused, isForgetful = false }: Situat
       );
     }
     beside.push(...present);
-    const folded = foldSaved(saved, present, observed);
+    const folded = foldSaved(saved, present, { observed });
     const restoration = restorationOf(
       folded.filter(entry => !isIdle(entry)),
       { present, observed, refused },
@@ -108,7 +108,7 @@ export function decide({ state, observed, refused, isForgetful = false }: Situat
     troubles.push(
       `the saved ${route} leads through a link that a profile matches: it is kept, and no uplink while that is so`,
     );
-  const pins = pinsOf(demand, uplinkRoutes(observed, demand, savedDefaults), observed);
+  const pins = pinsOf(demand, uplinkRoutes({ observed, demand, refused }, savedDefaults), observed);
   wanted.routes.push(...pins.routes);
   wanted.rules.push(...pins.rules);
   for (const destination of pins.unreachable)

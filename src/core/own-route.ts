@@ -10,6 +10,8 @@ export interface OwnRoute {
   purpose: Purpose;
   /** The interface of the link that it is for. */
   for: string;
+  /** Of a pin: where it leads out (`wayOutOf`). */
+  over?: string;
 }
 
 /** A routing rule of ours that should be there. */
@@ -29,11 +31,12 @@ export const rulePriority = { server: 17300, main: 17310, ours: 17320 } as const
 /** A route of ours from the words that say where it leads, such as `193.6.37.0/24 dev ppp0`. */
 export function ownRoute(
   words: string,
-  about: { family: Family; purpose: Purpose; for: string; metric?: number },
+  about: { family: Family; purpose: Purpose; for: string; metric?: number; over?: string },
 ): OwnRoute {
+  const { purpose, over } = about;
   const metric = about.metric ?? ownMetric[about.family];
   const line = [words, 'proto', ownProtocol.number, ...(metric === 0 ? [] : ['metric', metric])].join(' ');
   const route = parseRoute(line, about.family);
   if (route === undefined) throw new TypeError(`not a route: ${line}`);
-  return { route, purpose: about.purpose, for: about.for };
+  return { route, purpose, for: about.for, ...(over !== undefined && { over }) };
 }

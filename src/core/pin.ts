@@ -4,7 +4,7 @@ import type { Link } from './link.ts';
 import { foreignRoutes, type Observed } from './observed.ts';
 import { type OwnRoute, type OwnRule, ownRoute, ownTable, rulePriority } from './own-route.ts';
 import { formatPrefix, type Prefix, parseDestination, parsePrefix } from './prefix.ts';
-import { alongside, devicesOf, isDefault, type Route } from './route.ts';
+import { alongside, devicesOf, isDefault, type Route, wayOutOf } from './route.ts';
 import { RouteIndex } from './route-index.ts';
 
 /** What keeps the VPN server and the excluded networks on the uplink. */
@@ -58,7 +58,8 @@ export function pinsOf(demand: Demand, uplinks: readonly Route[], observed: Obse
         continue;
       }
       const words = alongside(uplink, `${dst}${own ? ` table ${ownTable}` : ''}`);
-      pins.routes.push(ownRoute(words, { family, purpose: 'pin', for: link.interface }));
+      const over = wayOutOf(uplink);
+      pins.routes.push(ownRoute(words, { family, purpose: 'pin', for: link.interface, over }));
     }
   };
   if (demand.first !== undefined) keep(demand.first.link, gateways);

@@ -19,7 +19,7 @@ export interface Wanted {
  * is left out if one that it needs failed.
  */
 export type Step = { stage: number; needs: Step[] } & (
-  | { kind: 'add-route'; route: Route; purpose: Purpose | 'restore' }
+  | { kind: 'add-route'; route: Route; purpose: Purpose | 'restore'; over?: string }
   | { kind: 'delete-route'; route: Route; because: 'displaced' | 'obsolete' }
   | { kind: 'add-rule'; rule: OwnRule }
   | { kind: 'delete-rule'; rule: OwnRule }
@@ -46,7 +46,10 @@ export function planSteps(observed: Observed, wanted: Wanted): Step[] {
   });
   const others = absent
     .filter(({ purpose }) => purpose !== 'default')
-    .map(({ route, purpose }) => addRoute(route, purpose, []));
+    .map(({ route, purpose, over }) => ({
+      ...addRoute(route, purpose, []),
+      ...(over !== undefined && { over }),
+    }));
   const pins = others.filter(isPin);
   const defaults = absent
     .filter(({ purpose }) => purpose === 'default')

@@ -253,3 +253,8 @@ export function alongside(uplink: Route, dst: string): string {
     ...(several && id === undefined ? uplink.nexthops.flatMap(hop => ['nexthop', ...hopWords(hop)]) : []),
   ].join(' ');
 }
+
+/** Where a route leads out, whatever its destination, metric and protocol: in one text to compare. */
+export function wayOutOf(route: Route): string {
+  return alongside(route, 'default');
+}

@@ -14,8 +14,10 @@ const SavedDefaultSchema = v.object({
   family: v.picklist(['inet', 'inet6']),
   /** `ip route add` takes this line as it stands. */
   route: v.pipe(v.string(), v.regex(/^[ -~]+$/)),
-  /** Its device went down since, or another device's took its place: the kernel may have dropped it by itself. */
+  /** Its way out went since, or another device's took its place: the kernel may have dropped it by itself. */
   lapsed: v.optional(v.boolean()),
+  /** It was there although a device of it had no IPv4 address: that there is none says nothing. */
+  unnumbered: v.optional(v.boolean()),
 });
 
 export const StateSchema = v.object({

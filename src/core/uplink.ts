@@ -1,7 +1,7 @@
 import type { Demand, Devices } from './demand.ts';
 import { foreignRoutes, isUp, type Observed } from './observed.ts';
 import type { Family } from './prefix.ts';
-import { devicesOf, identityOf, isDefault, type Route } from './route.ts';
+import { devicesOf, identityOf, isDefault, type Route, wayOutOf } from './route.ts';
 import { type SavedDefault, savedRoute } from './state.ts';
 
 /** The default routes that are not through a managed link, as the kernel has them now, best first. */
@@ -59,16 +59,30 @@ export function isInstallable(route: Route, observed: Observed): boolean {
   );
 }
 
+/** Does a device of the route have no IPv4 address? With its last one a device loses all of its IPv4 routes. */
+function isUnnumbered(route: Route, { addresses }: Observed): boolean {
+  const isNumbered = (dev: string) =>
+    addresses.some(address => address.dev === dev && address.family === 'inet');
+  return route.family === 'inet' && !devicesOf(route).every(isNumbered);
+}
+
+/** A default that is there, as it is saved. */
+function savedAs(route: Route, observed: Observed): SavedDefault {
+  const { family, line } = route;
+  return { family, route: line, ...(isUnnumbered(route, observed) && { unnumbered: true }) };
+}
+
 /**
  * The saved set after a look at the kernel, for one family. It is what the kernel would have if nothing had been
- * displaced: a default that came back takes the place of the one it renews, and a route whose device went down has lapsed.
+ * displaced: a default that came back takes the place of the one it renews, and a route has lapsed whose device went down
+ * or lost its last IPv4 address, or over which the kernel takes no pin: its gateway or its nexthop object is gone.
  * So has one whose place was taken through another device: had both been there, nobody knows whether it would have been
  * replaced or had the other beside it. At one metric the last that was set counts, and the others are the last resort.
  */
 export function foldSaved(
   saved: readonly SavedDefault[],
   present: readonly Route[],
-  observed: Observed,
+  { observed, refused }: { observed: Observed; refused?: ReadonlySet<string> },
 ): SavedDefault[] {
   const here = new Set(present.map(identityOf));
   const known = new Set(saved.flatMap(entry => savedRoute(entry) ?? []).map(identityOf));
@@ -80,14 +94,18 @@ export function foldSaved(
   const kept = saved.flatMap(entry => {
     const route = savedRoute(entry);
     if (route === undefined) return [entry];
-    if (here.has(identityOf(route))) return [{ family: entry.family, route: entry.route }];
+    if (here.has(identityOf(route))) return [{ ...savedAs(route, observed), route: entry.route }];
     if (newer.some(candidate => supersedes(candidate, route) && haveSameDevices(candidate, route))) return [];
     const isOutdone = [...newer, ...returned].some(
       candidate => supersedes(candidate, route) && !haveSameDevices(candidate, route),
     );
-    return [isInstallable(route, observed) && !isOutdone ? entry : { ...entry, lapsed: true }];
+    const isLeft =
+      isInstallable(route, observed) &&
+      (entry.unnumbered === true || !isUnnumbered(route, observed)) &&
+      refused?.has(wayOutOf(route)) !== true;
+    return [isLeft && !isOutdone ? entry : { ...entry, lapsed: true }];
   });
-  return sortByMetric([...kept, ...newer.map(route => ({ family: route.family, route: route.line }))]);
+  return sortByMetric([...kept, ...newer.map(route => savedAs(route, observed))]);
 }
 
 /** Would this default have replaced that one, had that one still been there? By key, as the kernel; by lease, as DHCP. */
@@ -146,24 +164,28 @@ export function restorationOf(
   return result;
 }
 
-/** Everything that leads to the uplink: the routes of others outside managed links, and the defaults that were displaced. */
-export function uplinkRoutes(observed: Observed, demand: Demand, saved: readonly SavedDefault[]): Route[] {
-  const others = foreignRoutes(observed).filter(
-    route => route.table === 'main' && !devicesOf(route).some(dev => demand.managedDevices.has(dev)),
-  );
-  const here = new Set(others.map(identityOf));
-  const displaced = saved.flatMap(entry => {
+/**
+ * Everything that leads to the uplink: the routes of others outside managed links, and the defaults that were displaced.
+ * One that lapsed is the last resort: its device went down and up, and nobody has added it again yet. After it comes one
+ * over which the kernel takes no pin: the pins that stand there stay, and without its pin no default is moved.
+ */
+export function uplinkRoutes(
+  { observed, demand, refused }: { observed: Observed; demand: Demand; refused: ReadonlySet<string> },
+  saved: readonly SavedDefault[],
+): Route[] {
+  const isManaged = (route: Route) => devicesOf(route).some(dev => demand.managedDevices.has(dev));
+  const uplinks = foreignRoutes(observed).filter(route => route.table === 'main' && !isManaged(route));
+  const here = new Set(uplinks.map(identityOf));
+  const ranks: Route[][] = [[], [], []];
+  for (const entry of saved) {
     const route = savedRoute(entry);
-    const isMissing = route !== undefined && !here.has(identityOf(route)) && isInstallable(route, observed);
-    const isManaged = route !== undefined && devicesOf(route).some(dev => demand.managedDevices.has(dev));
-    return isMissing && !isManaged ? [{ route, lapsed: entry.lapsed === true }] : [];
-  });
-  const firm = displaced.filter(({ lapsed }) => !lapsed);
-  // Its device went down and up, and nobody has added it again yet. Without any way out a tunnel would enter itself.
-  const lastResort = (family: Family) =>
-    ![...others, ...firm.map(({ route }) => route)].some(
-      route => isDefault(route) && route.family === family,
-    );
-  const used = displaced.filter(({ route, lapsed }) => !lapsed || lastResort(route.family));
-  return [...others, ...used.map(({ route }) => route)];
+    if (route === undefined || here.has(identityOf(route)) || isManaged(route)) continue;
+    if (!isInstallable(route, observed)) continue;
+    ranks[refused.has(wayOutOf(route)) ? 2 : entry.lapsed === true ? 1 : 0]?.push(route);
+  }
+  for (const [rank, routes] of ranks.entries()) {
+    const served = new Set(uplinks.filter(isDefault).map(({ family }) => family));
+    uplinks.push(...routes.filter(({ family }) => rank === 0 || !served.has(family)));
+  }
+  return uplinks;
 }

@@ -1,7 +1,8 @@
+import fc from 'fast-check';
 import t from 'tap';
 import type { Demand } from '../../src/core/demand.ts';
 import type { Observed } from '../../src/core/observed.ts';
-import { parseRoute, type Route } from '../../src/core/route.ts';
+import { parseRoute, type Route, wayOutOf } from '../../src/core/route.ts';
 import type { SavedDefault } from '../../src/core/state.ts';
 import {
   foldSaved,
@@ -15,6 +16,8 @@ const lease = 'default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metr
 const other = 'default via 192.168.1.254 dev eth0 proto dhcp src 192.168.1.10 metric 100';
 const wifi = 'default via 172.16.0.1 dev wlan0 proto dhcp metric 600';
 const wifiAt100 = 'default via 172.16.0.1 dev wlan0 proto dhcp metric 100';
+const onlink = 'default via 9.9.9.9 dev eth0 metric 30 onlink';
+const wayOutOfLease = 'default via 192.168.1.1 dev eth0 src 192.168.1.10';
 
 function saved(...lines: string[]): SavedDefault[] {
   return lines.map(route => ({ family: 'inet', route }));
@@ -28,12 +31,15 @@ function routes(...lines: string[]): Route[] {
   return lines.map(line => parseRoute(line, 'inet') ?? (t.fail(line) as never));
 }
 
-/** A machine whose interfaces named are up, and which has 192.168.1.10. */
+/** A machine whose interfaces named are up, and which has 192.168.1.10 and 172.16.0.10. */
 function machine(...up: string[]): Observed {
   const names = ['eth0', 'wlan0', 'ppp0'];
   return {
     interfaces: names.map((name, i) => ({ name, ifindex: i + 2, up: up.includes(name) })),
-    addresses: [{ dev: 'eth0', family: 'inet', address: '192.168.1.10', length: 24 }],
+    addresses: [
+      { dev: 'eth0', family: 'inet', address: '192.168.1.10', length: 24 },
+      { dev: 'wlan0', family: 'inet', address: '172.16.0.10', length: 24 },
+    ],
     routes: [],
     rules: [],
     proxyNeighbours: [],
@@ -42,7 +48,10 @@ function machine(...up: string[]): Observed {
 
 t.test('the saved set follows what happens while the link is up', async t => {
   const both = machine('eth0', 'wlan0');
-  const rows: [string, SavedDefault[], string[], Observed, SavedDefault[]][] = [
+  /** The addresses of eth0 were flushed. */
+  const bare = { ...both, addresses: both.addresses.filter(({ dev }) => dev !== 'eth0') };
+  const unnumbered = (line: string) => saved(line).map(entry => ({ ...entry, unnumbered: true }));
+  const rows: [string, SavedDefault[], string[], Observed, SavedDefault[], string[]?][] = [
     ['nothing came back', saved(lease), [], both, saved(lease)],
     ['the first capture keeps the order', [], [lease, wifi], both, saved(lease, wifi)],
     ['the same lease came back', saved(lease), [lease], both, saved(lease)],
@@ -120,9 +129,30 @@ t.test('the saved set follows what happens while the link is up', async t => {
       both,
       [...saved(lease), ...lapsed('default via 192.168.1.254 dev eth0 proto dhcp metric 200')],
     ],
+    [
+      'its device lost its last address: the kernel would have dropped it',
+      saved(onlink, wifi),
+      [],
+      bare,
+      [...lapsed(onlink), ...saved(wifi)],
+    ],
+    ['a device that never had an address', [], [onlink], bare, unnumbered(onlink)],
+    ['it still has none', unnumbered(onlink), [], bare, unnumbered(onlink)],
+    ['it has one since', unnumbered(onlink), [onlink], both, saved(onlink)],
+    [
+      'the kernel takes no pin over it',
+      saved(lease, wifi),
+      [],
+      both,
+      [...lapsed(lease), ...saved(wifi)],
+      [wayOutOfLease],
+    ],
+    ['it took none, and there it is again', lapsed(lease), [lease], both, saved(lease), [wayOutOfLease]],
   ];
-  for (const [name, before, present, observed, after] of rows)
-    t.same(foldSaved(before, routes(...present), observed), after, name);
+  for (const [name, before, present, observed, after, refused] of rows) {
+    const found = foldSaved(before, routes(...present), { observed, refused: new Set(refused) });
+    t.same(found, after, name);
+  }
 });
 
 t.test('what goes back, what waits, what is given up', async t => {
@@ -226,14 +256,45 @@ t.test('the way out past the links: what stays, what is displaced, and in need w
     displaces: new Set(),
     carriers: new Map(),
   };
-  const linesOf = (table: string[], entries: SavedDefault[], observed: Observed) =>
-    uplinkRoutes({ ...observed, routes: routes(...table) }, demand, entries).map(({ line }) => line);
-  const lapsed = (line: string): SavedDefault => ({ family: 'inet', route: line, lapsed: true });
+  const linesOf = (
+    table: string[],
+    entries: SavedDefault[],
+    observed: Observed,
+    refused: ReadonlySet<string> = new Set(),
+  ) =>
+    uplinkRoutes({ observed: { ...observed, routes: routes(...table) }, demand, refused }, entries).map(
+      ({ line }) => line,
+    );
   const both = machine('eth0', 'wlan0');
   t.same(linesOf(['default dev ppp0 scope link'], saved(lease), both), [lease]);
-  t.same(linesOf([wifi], [lapsed(lease)], both), [wifi], 'there is a better one');
-  t.same(linesOf([], [lapsed(lease), ...saved(wifi)], both), [wifi]);
-  t.same(linesOf([], [lapsed(lease)], both), [lease], 'up again, and nothing else: better than a loop');
-  t.same(linesOf([], [lapsed(lease)], machine('wlan0')), [], 'still down');
+  t.same(linesOf([wifi], lapsed(lease), both), [wifi], 'there is a better one');
+  t.same(linesOf([], [...lapsed(lease), ...saved(wifi)], both), [wifi]);
+  t.same(linesOf([], lapsed(lease), both), [lease], 'up again, and nothing else: better than a loop');
+  t.same(linesOf([], lapsed(lease), machine('wlan0')), [], 'still down');
   t.same(linesOf([], saved('default dev ppp0'), machine('ppp0')), [], 'saved before the link was managed');
+
+  const refused = new Set([wayOutOfLease]);
+  const worse = lease.replace('metric 100', 'metric 700');
+  t.same(linesOf([wifi], saved(lease), both, refused), [wifi], 'the kernel takes no pin over it');
+  t.same(linesOf([], saved(lease, wifi, worse), both, refused), [wifi], 'nor over the same way out');
+  t.same(linesOf([], [...saved(lease), ...lapsed(wifi)], both, refused), [wifi]);
+  t.same(linesOf([], saved(lease), both, refused), [lease], 'nothing else: what stands over it stays');
+  t.same(linesOf([lease], [], both, refused), [lease], 'what is there is not passed over');
+
+  const pool = [lease, other, wifi, wifiAt100, onlink];
+  const entry = fc.record({ route: fc.constantFrom(...pool), lapsed: fc.boolean() });
+  const entries = fc.uniqueArray(entry, { selector: ({ route }) => route });
+  const refusals = fc.subarray(routes(...pool).map(wayOutOf));
+  fc.assert(
+    fc.property(fc.subarray(pool), entries, refusals, (present, some, ways) => {
+      const list = some.map(({ route, lapsed }): SavedDefault => ({ family: 'inet', route, lapsed }));
+      const rankOf = ({ route, lapsed }: SavedDefault) =>
+        ways.some(way => routes(route).map(wayOutOf).includes(way)) ? 2 : lapsed === true ? 1 : 0;
+      const absent = list.filter(({ route }) => !present.includes(route));
+      const best = present.length > 0 ? 0 : Math.min(...absent.map(rankOf));
+      const wanted = absent.filter(one => rankOf(one) === best).map(({ route }) => route);
+      t.same(new Set(linesOf(present, list, both, new Set(ways))), new Set([...present, ...wanted]));
+      return t.passing();
+    }),
+  );
 });

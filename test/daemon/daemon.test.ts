@@ -705,3 +705,49 @@ function sameTexts(found: string[], wanted: string[]): boolean {
   if (found.join('\n') === wanted.join('\n')) return true;
   throw new Error(`the table is\n${found.join('\n')}\nand should be\n${wanted.join('\n')}`);
 }
+
+const refusals: Record<string, 'eth0' | 'wlan0'> = {
+  'Error: Nexthop has invalid gateway.': 'wlan0',
+  'Error: Nexthop id does not exist.': 'wlan0',
+  'RTNETLINK answers: No route to host': 'wlan0',
+  'RTNETLINK answers: Cannot allocate memory': 'eth0',
+  'RTNETLINK answers: Operation not permitted': 'eth0',
+};
+
+for (const [error, device] of Object.entries(refusals)) {
+  t.test(`a pin is refused with “${error}”: the uplink is ${device} then`, async t => {
+    const kernel = new FakeKernel();
+    kernel.interfaces = [
+      { name: 'eth0', ifindex: 2, up: true },
+      { name: 'wlan0', ifindex: 3, up: true },
+    ];
+    kernel.add('default via 192.168.1.1 dev eth0 metric 100');
+    kernel.add('default via 172.16.0.1 dev wlan0 metric 600');
+    const before = kernel.table();
+    const work = profile('work', { 'default-route': 'replace' });
+    const daemon = await daemonOn(kernel, new Disk(), [work]);
+    plug(kernel, 'ppp0');
+    t.match(await daemon.handle(event('ip-up', 'ppp0')), { ok: true });
+
+    const run = kernel.run.bind(kernel);
+    const tried: string[] = [];
+    kernel.run = (command, family) => {
+      if (!/ (add|prepend) 203.* dev eth0/.test(command)) return run(command, family);
+      tried.push(command);
+      return error;
+    };
+    kernel.routes = kernel.routes.filter(({ dst }) => dst !== server);
+    await daemon.reconcile();
+    await daemon.reconcile();
+    const pins = kernel.table().filter(line => line.includes(`${server} `));
+    t.match(daemon.snapshot(), { degraded: device === 'eth0' });
+    t.same(pins, device === 'eth0' ? [] : [`inet ${server} via 172.16.0.1 dev wlan0 proto 173`]);
+    t.equal(tried.length, device === 'eth0' ? 2 : 1, 'where another does, it is asked for once');
+
+    kernel.run = run;
+    kernel.remove('ppp0');
+    await daemon.reconcile();
+    t.same(kernel.table(), device === 'eth0' ? before : before.slice(1));
+    await daemon.close();
+  });
+}

@@ -1,7 +1,8 @@
 // Uplinks that move while a link is up: leases, better uplinks, suspend and resume, a PPP link under another, a manager that
 // fights. What uplink.test.ts has of rows 10 to 12 is not here again.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { base, type Lab, linkAlone, onLink, replaceProfile, scenario } from './lab.ts';
+import type { Test } from 'tap';
+import { base, ends6, type Lab, linkAlone, onLink, replaceProfile, scenario } from './lab.ts';
 
 const twoCards = {
   addresses: ['192.168.1.10/24 dev eth0', '172.16.0.10/24 dev wlan0'],
@@ -58,6 +59,157 @@ scenario('a worse uplink appears: the pin stays, and both are there at the end',
     ),
   );
 });
+
+const onWifi = `
+  default dev ppp0 proto 173 scope link
+  10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
+  172.16.0.0/24 dev wlan0 proto kernel scope link src 172.16.0.10
+  203.0.113.5 via 172.16.0.1 dev wlan0 proto 173
+`;
+const wifi = 'default via 172.16.0.1 dev wlan0 proto dhcp metric 600';
+
+/** It follows without a trouble that stays, and no later look fails anew. */
+async function followed(lab: Lab, t: Test): Promise<void> {
+  await lab.until(async () => !(await lab.status()).degraded).catch(() => undefined);
+  t.match(await lab.status(), { degraded: false });
+  const failures = () => lab.log().filter(line => line.startsWith('warn: failed'));
+  const before = failures();
+  await lab.plug('eth9');
+  await lab.addAddress('10.9.0.1/24 dev eth9');
+  await lab.fine(lab.hook('ip-up', 'ppp0'));
+  t.same([...new Set(before)], before, 'the kernel was asked for nothing twice');
+  t.same(failures(), before, 'and is not asked again');
+  await lab.ip('link del eth9');
+}
+
+const withoutSource = [
+  'via 192.168.1.1 dev eth0 proto static metric 100',
+  'via 10.255.255.1 dev eth0 onlink',
+];
+
+for (const way of [...withoutSource, 'dev eth0 scope link metric 50']) {
+  scenario(`the addresses of \`default ${way}\` go, its card stays up: the pin follows`, async (lab, t) => {
+    await lab.machine({
+      ...twoCards,
+      routes: twoCards.routes.replace(/default .*/, `default ${way}`),
+    });
+    await lab.up('ppp0');
+    await lab.ip('address flush dev eth0');
+    await lab.ip(`route add ${wifi}`);
+    await lab.comesToShow(onWifi);
+    await followed(lab, t);
+    await lab.down('ppp0');
+    await onlyDefault(lab, wifi);
+    t.same((await lab.state()).savedDefaults, []);
+  });
+}
+
+scenario('a card is renumbered, and its default has another metric then', async (lab, t) => {
+  await lab.machine({ routes: base.replace(/default .*/, 'default via 192.168.1.1 dev eth0') });
+  await lab.up('ppp0');
+  await lab.ip('address flush dev eth0');
+  await lab.addAddress('10.5.0.10/24 dev eth0');
+  await lab.ip('route add default via 10.5.0.1 dev eth0 proto dhcp src 10.5.0.10 metric 30');
+  await lab.comesToShow(`
+    default dev ppp0 proto 173 scope link
+    10.5.0.0/24 dev eth0 proto kernel scope link src 10.5.0.10
+    10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
+    203.0.113.5 via 10.5.0.1 dev eth0 proto 173 src 10.5.0.10
+  `);
+  await followed(lab, t);
+  await lab.down('ppp0');
+  await onlyDefault(lab, 'default via 10.5.0.1 dev eth0 proto dhcp src 10.5.0.10 metric 30');
+});
+
+scenario('two defaults of one metric: the address of the one that has the pin goes', async (lab, t) => {
+  await lab.machine({
+    ...twoCards,
+    routes: twoCards.routes.replace(
+      /default .*/,
+      'default via 192.168.1.1 dev eth0 metric 100\ndefault via 172.16.0.1 dev wlan0 metric 100',
+    ),
+  });
+  await lab.up('ppp0');
+  t.equal(await lab.deviceTo('203.0.113.5'), 'eth0');
+  await lab.ip('address flush dev eth0');
+  await lab.comesToShow(onWifi);
+  await followed(lab, t);
+  await lab.down('ppp0');
+  await onlyDefault(lab, 'default via 172.16.0.1 dev wlan0 metric 100');
+});
+
+scenario('a card without an address has the default: that it has none is nothing new', async (lab, t) => {
+  await lab.plug('eth1');
+  await lab.machine({
+    ...twoCards,
+    routes: `default dev eth1 scope link metric 10\n${twoCards.routes}`,
+  });
+  await lab.up('ppp0');
+  await lab.ip('route add default via 172.16.0.1 dev wlan0 metric 600');
+  await lab.until(async () => (await lab.state()).savedDefaults.length === 3);
+  await lab.fine(lab.hook('ip-up', 'ppp0'));
+  t.equal(await lab.deviceTo('203.0.113.5'), 'eth1');
+  await lab.down('ppp0');
+  await lab.ip('route del default via 172.16.0.1 dev wlan0 metric 600');
+  await lab.restored();
+});
+
+const nexthopEnds: Record<string, string> = {
+  'its card goes down': 'link set eth0 down',
+  'its card goes': 'link del eth0',
+  'its cable is pulled': 'link set far-eth0 down',
+  'it is deleted': 'nexthop del id 77',
+};
+
+for (const [what, command] of Object.entries(nexthopEnds)) {
+  scenario(`the default uses a nexthop object, and ${what}: the pin follows`, async (lab, t) => {
+    await lab.machine({ ...twoCards, routes: twoCards.routes.replace(/default .*/, '') });
+    await lab.ip('nexthop add id 77 via 192.168.1.1 dev eth0');
+    await lab.ip('route add default nhid 77 metric 30');
+    await lab.up('ppp0');
+    t.equal(await lab.deviceTo('203.0.113.5'), 'eth0');
+    await lab.ip(command);
+    await lab.ip(`route add ${wifi}`);
+    await lab.until(async () => (await lab.deviceTo('203.0.113.5')) === 'wlan0').catch(() => undefined);
+    t.equal(await lab.deviceTo('203.0.113.5'), 'wlan0');
+    t.equal(await lab.deviceTo('198.51.100.7'), 'ppp0');
+    await followed(lab, t);
+    await lab.down('ppp0');
+    await onlyDefault(lab, wifi);
+  });
+
+  scenario(`the same of IPv6, and ${what}`, async (lab, t) => {
+    await lab.machine({
+      ...twoCards,
+      addresses: [...twoCards.addresses, '2001:db8:1::2/64 dev eth0', '2001:db8:2::2/64 dev wlan0'],
+      profiles: `
+        [link.work]
+        default-route = "replace"
+        server = "2001:db8:ffff::5"
+        ipv6 = "route"
+      `,
+    });
+    await lab.ip('-6 nexthop add id 77 via fe80::1 dev eth0');
+    await lab.ip('-6 route add default nhid 77 metric 100');
+    await lab.connect('ppp0');
+    await lab.connect6('ppp0');
+    await lab.fine(lab.hook('ip-up', 'ppp0'));
+    await lab.fine(lab.hook('ipv6-up', 'ppp0', ends6));
+    t.equal(await lab.deviceTo('2001:db8:ffff::5'), 'eth0');
+    await lab.ip(command);
+    await lab.ip('-6 route add default via fe80::1 dev wlan0 proto static metric 600');
+    await lab.until(async () => (await lab.deviceTo('2001:db8:ffff::5')) === 'wlan0').catch(() => undefined);
+    t.equal(await lab.deviceTo('2001:db8:ffff::5'), 'wlan0');
+    t.equal(await lab.deviceTo('2001:4860::8888'), 'ppp0');
+    await followed(lab, t);
+    await lab.fine(lab.hook('ipv6-down', 'ppp0', ends6));
+    await lab.comesToPrint(
+      '-6 route show default',
+      'default via fe80::1 dev wlan0 proto static metric 600 pref medium',
+      1000,
+    );
+  });
+}
 
 const noMetric = base.replace(' proto dhcp src 192.168.1.10 metric 100', '');
 const lateUplinks: Record<string, { device: string; arrives(lab: Lab): Promise<void> }> = {
