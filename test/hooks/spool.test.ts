@@ -225,6 +225,23 @@ for (const shell of Object.keys(shells) as Shell[]) {
     t.equal((await runHook(here, { shell })).exitCode, 0);
   });
 
+  // Blocks of 512 bytes, see ulimit(1p).
+  for (const [what, blocks] of Object.entries({ 'may write no file': 0, 'may write half the event': 1 })) {
+    t.test(`${shell}: a hook that ${what} is told to syslog, not killed`, { buffered: true }, async t => {
+      const here = await machine(t, ['timeout']);
+      const log = await addLogger(here);
+      // -S, so that the logger of this test can free itself.
+      const limit = ['/bin/sh', '-c', `ulimit -S -f ${blocks}; exec "$@"`, 'limit'];
+      const long = 'x'.repeat(255);
+      const environment = { LINKNAME: long, PEERNAME: long };
+      const { exitCode, stderr } = await runHook(here, { shell, through: limit, environment });
+      t.equal(exitCode, 0);
+      t.match(stderr, 'lost an ip-up event');
+      t.match(await log(), 'lost an ip-up event');
+      t.strictSame(await readSpool(here), {}, 'no part of the event stays');
+    });
+  }
+
   // Mounts need no root in a user namespace. A mode would not stop root.
   const mounts = {
     'a read-only spool': 'mount --bind "$RUN/spool" "$RUN/spool" && mount -o remount,bind,ro "$RUN/spool"',
@@ -259,7 +276,7 @@ for (const shell of Object.keys(shells) as Shell[]) {
 /** A syslog that writes its arguments down; the hook does not wait for it, so reading does. */
 async function addLogger(here: Machine): Promise<() => Promise<string>> {
   const log = join(here.bin, 'logged');
-  await addProgram(here, 'logger', `echo "$*" >>'${log}'`);
+  await addProgram(here, 'logger', `ulimit -f unlimited; echo "$*" >>'${log}'`);
   return async () => {
     for (let waited = 0; waited < 2000; waited += 20) {
       const text = await readFile(log, 'utf8').catch(() => '');
