@@ -58,11 +58,11 @@ export class Queue {
 
   async #drainOnce(): Promise<void> {
     const { spool, onWaiting } = this.#options;
-    const events = await spool.read();
+    const { events, unfit } = await spool.read();
     const waited = events.filter(({ event }) => event.id === undefined || !this.#underWay.has(event.id));
     if (waited.length > 0) onWaiting(waited.length);
-    // Handed on at once: which link is the newest is told by the order in which events are handed on.
-    await Promise.all(events.map(spooled => this.#takeIn(spooled)));
+    // Handed on at once: which link is the newest is told by the order in which events are handed on. What is no event waits.
+    await Promise.all([...events.map(spooled => this.#takeIn(spooled)), spool.reject(unfit)]);
   }
 
   #handOn(event: LinkEvent): Promise<Reply> {
@@ -95,7 +95,8 @@ export class Queue {
     });
     const isSaved = savedOf(await handled.catch(() => undefined)) === undefined;
     // For a disk that is full nobody waits: other events go on past those that are left.
-    await (isSaved ? putAway : spool.leave(path));
+    if (isSaved) await putAway;
+    else spool.leave(path);
   }
 }
 

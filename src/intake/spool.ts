@@ -1,8 +1,10 @@
-import { constants, type FSWatcher, readdirSync, watch } from 'node:fs';
-import { lstat, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { type FSWatcher, readdirSync, watch } from 'node:fs';
+import { lstat, mkdir, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { decodeEvent, EventError, eventLimit, type LinkEvent } from '../core/event.ts';
+import { decodeEvent, type LinkEvent } from '../core/event.ts';
 import { isMissing, reasonOf } from '../core/reason.ts';
+import { forEachInTurns, readSmallFile, roomIn, statusOf } from './files.ts';
+import { Rejected, type Unfit } from './rejected.ts';
 
 /** An event that a hook left because nobody answered. */
 export interface SpooledEvent {
@@ -22,6 +24,7 @@ export interface SpoolOptions {
 export class Spool {
   readonly #directory: string;
   readonly #onTrouble: SpoolOptions['onTrouble'];
+  readonly #rejected: Rejected;
   /** Ids of events that have been taken, and when, in milliseconds since the epoch; oldest first. */
   readonly #taken = new Map<string, number>();
   /** What has been handed on and is still there, because it cannot be put away, or not yet: path and fingerprint. */
@@ -30,6 +33,7 @@ export class Spool {
   constructor({ directory, onTrouble }: SpoolOptions) {
     this.#directory = directory;
     this.#onTrouble = onTrouble;
+    this.#rejected = new Rejected({ directory, onTrouble });
   }
 
   /**
@@ -46,24 +50,25 @@ export class Spool {
     }
   }
 
-  /** The events that wait, oldest first. A file that is no event is put into `rejected/`. */
-  async read(): Promise<SpooledEvent[]> {
+  /** The events that wait, oldest first, and the files that are no events. */
+  async read(): Promise<{ events: SpooledEvent[]; unfit: Unfit[] }> {
     const events: SpooledEvent[] = [];
-    for (const name of this.#numbers()) {
+    const unfit: Unfit[] = [];
+    await forEachInTurns(this.#numbers(), name => {
       const path = join(this.#directory, name);
       try {
-        const bytes = (await this.#isStuck(path)) ? undefined : await readSmallFile(path);
+        const bytes = this.#isStuck(path) ? undefined : readSmallFile(path);
         if (bytes !== undefined) events.push({ path, event: decodeEvent(bytes) });
       } catch (error) {
-        await this.#reject(name, `is no event (${reasonOf(error)})`);
+        unfit.push({ path, why: `is no event (${reasonOf(error)})` });
       }
-    }
-    return events;
+    });
+    return { events, unfit };
   }
 
   /** An event stays where it is, and is not read again by this daemon. */
-  async leave(path: string): Promise<void> {
-    this.#stuck.set(path, await fingerprintOf(path));
+  leave(path: string): void {
+    this.#stuck.set(path, fingerprintOf(path));
   }
 
   /** An event has been handled: it is not read again, and known by its id if it comes by the socket too. */
@@ -77,7 +82,7 @@ export class Spool {
       this.#stuck.delete(path);
     } catch (error) {
       if (isMissing(error)) return;
-      await this.leave(path);
+      this.leave(path);
       this.#onTrouble(
         `${path} has been handled but cannot be put away: ${reasonOf(error)}; delete it before ppp-routed is started again`,
       );
@@ -87,7 +92,12 @@ export class Spool {
 
   /** An event could not be handled and never will be: it is put into `rejected/`. */
   async refuse({ path }: SpooledEvent, reason: string): Promise<void> {
-    await this.#reject(basename(path), `was not handled (${reason})`);
+    await this.reject([{ path, why: `was not handled (${reason})` }]);
+  }
+
+  /** Files that are no events are put into `rejected/`. */
+  async reject(files: readonly Unfit[]): Promise<void> {
+    for (const path of await this.#rejected.add(files)) this.leave(path);
   }
 
   /** Has the event of this id come through the spool? */
@@ -149,7 +159,7 @@ export class Spool {
   }
 
   async #keepId(path: string, id: string): Promise<void> {
-    await rename(path, join(await this.#room('.taken'), id));
+    await rename(path, join(roomIn(this.#directory, '.taken'), id));
   }
 
   async #clearAbandoned(): Promise<void> {
@@ -162,7 +172,7 @@ export class Spool {
   }
 
   async #recallTaken(): Promise<void> {
-    const taken = await this.#room('.taken');
+    const taken = roomIn(this.#directory, '.taken');
     const names = (await readdir(taken)).filter(name => idPattern.test(name));
     const since = await Promise.all(
       names.map(async name => {
@@ -184,45 +194,17 @@ export class Spool {
   }
 
   /** Another file of the same name is another event: numbers are used again. */
-  async #isStuck(path: string): Promise<boolean> {
+  #isStuck(path: string): boolean {
     const fingerprint = this.#stuck.get(path);
-    return fingerprint !== undefined && fingerprint === (await fingerprintOf(path));
-  }
-
-  /**
-   * A directory in the spool that is the daemon's own.
-   * @throws Error where something else has the name: a link would lead out of the spool.
-   */
-  async #room(name: '.taken' | 'rejected'): Promise<string> {
-    const path = join(this.#directory, name);
-    const found = await lstat(path).catch(() => undefined);
-    if (found === undefined) await mkdir(path, { mode: 0o700 });
-    else if (!found.isDirectory()) throw new Error(`${path} is no directory`);
-    return path;
-  }
-
-  async #reject(name: string, what: string): Promise<void> {
-    const path = join(this.#directory, name);
-    try {
-      const rejected = await this.#room('rejected');
-      // Numbers are used again, and what was kept stays.
-      const kept = new Set(await readdir(rejected));
-      let free = name;
-      for (let n = 1; kept.has(free); n++) free = `${name}.${n}`;
-      await rename(path, join(rejected, free));
-      this.#onTrouble(`${path} ${what}; it was moved to ${rejected}`);
-    } catch (error) {
-      await unlink(path).catch(() => this.leave(path));
-      this.#onTrouble(`${path} ${what} and could not be kept: ${reasonOf(error)}`);
-    }
+    return fingerprint !== undefined && fingerprint === fingerprintOf(path);
   }
 }
 
 /** Milliseconds. A hook takes three seconds at most, and what it has given up waits in the backlog no longer than a start. */
 const abandonedAfter = 60_000;
 
-async function fingerprintOf(path: string): Promise<string> {
-  const found = await lstat(path).catch(() => undefined);
+function fingerprintOf(path: string): string {
+  const found = statusOf(path);
   return `${found?.ino} ${found?.mtimeMs}`;
 }
 
@@ -234,22 +216,4 @@ const pollInterval = 1000;
 
 function isNumber(name: string): boolean {
   return /^\d{10}$/.test(name);
-}
-
-/** A plain file's bytes; never follows a link, never waits on a fifo. undefined if it is gone. */
-async function readSmallFile(path: string): Promise<Buffer | undefined> {
-  try {
-    const found = await lstat(path);
-    if (!found.isFile()) throw new EventError('FIELD', 'not a plain file');
-    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    try {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(eventLimit + 1), 0, eventLimit + 1, 0);
-      return buffer.subarray(0, bytesRead);
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
 }

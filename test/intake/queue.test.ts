@@ -1,4 +1,5 @@
 // By whichever way an event comes: once, in order, and on disk until it has been handled.
+import { existsSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -285,6 +286,46 @@ t.test('what a hook spools because its event is not saved or not answered is han
   save();
   await intake.until(async () => (await intake.waiting()).length === 0);
   t.same(intake.handled, [1, 2]);
+});
+
+t.test('files that are no events do not hold up one that is, and only the first are kept', async t => {
+  const intake = await Intake.open(t);
+  const rejected = join(intake.directory, 'rejected');
+  for (let n = 1; n <= 1500; n++)
+    writeFileSync(join(intake.directory, String(n).padStart(10, '0')), `rubbish ${n}`);
+  await intake.spool(1501, textOf(1));
+  const { handle } = intake;
+  let putAsideBefore = true;
+  intake.handle = async event => {
+    putAsideBefore = existsSync(rejected);
+    return handle(event);
+  };
+  await intake.queue.drain();
+  t.same(intake.handled, [1]);
+  t.notOk(putAsideBefore, 'they are put aside after it');
+  t.same(await intake.waiting(), []);
+
+  const kept = (await readdir(rejected)).sort();
+  t.equal(kept.length, 1000);
+  t.same([kept[0], kept.at(-1)], ['0000000001', '0000001000'], 'the first');
+  t.equal(await readFile(join(rejected, '0000001000'), 'utf8'), 'rubbish 1000');
+  t.equal(intake.said.length, 11);
+  t.match(intake.said.at(-1), /^1490 more files in /);
+
+  await mkdir(join(intake.directory, '0000000001'));
+  await intake.spool(2, 'rubbish');
+  await intake.queue.drain();
+  await intake.queue.drain();
+  t.match(intake.said.slice(11), [
+    /0000000001 is no event .* could not be kept: .*rejected is full; look at its 1000 files and delete them/,
+    /0000000002 is no event .* could not be kept: /,
+  ]);
+  t.same(await intake.waiting(), ['0000000001'], 'no directory is deleted');
+
+  await rm(rejected, { recursive: true });
+  await intake.spool(2, 'rubbish again');
+  await intake.queue.drain();
+  t.equal(await readFile(join(rejected, '0000000002'), 'utf8'), 'rubbish again', 'there is room again');
 });
 
 t.test('what is no event is put aside, whatever it is', async t => {

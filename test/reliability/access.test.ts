@@ -144,6 +144,25 @@ for (const [what, detour] of Object.entries(detours)) {
   }
 }
 
+beside('thousands of files in the spool that are no events', async (lab, t) => {
+  await lab.machine({ profiles, daemon: false });
+  await lab.connect('ppp0');
+  const spool = `${lab.directory}/run/spool`;
+  const rubbish = 3000;
+  await lab.run('/bin/sh', '-euc', `mkdir -p ${spool}; cd ${spool}; seq -f %010.0f ${rubbish} | xargs touch`);
+  const spooled = await lab.hook('ip-up', 'ppp0');
+  t.equal(spooled.stderr, '');
+  await lab.startDaemon();
+  const { seconds } = await lab.fine(lab.hook('ip-up', 'ppp0'));
+  t.ok(seconds < 1.5, `an honest event is answered in ${seconds} s`);
+  t.match(await lab.ip('route show 198.18.0.0/24'), 'dev ppp0', 'and applied');
+  const waiting = (await readdir(spool)).filter(name => /^\d{10}$/.test(name));
+  t.same(waiting, []);
+  t.equal((await readdir(`${spool}/rejected`)).length, 1000, 'some are kept, to look at');
+  t.ok(lab.log().length < 30, 'the journal is not filled', { log: lab.log() });
+  sayFigures(t, 'access rubbish', { files: rubbish, 'answered-s': seconds.toFixed(2) });
+});
+
 const crowds = {
   silent: 500,
   slow: 500,

@@ -1,0 +1,54 @@
+import { closeSync, constants, lstatSync, mkdirSync, openSync, readSync, type Stats } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { EventError, eventLimit } from '../core/event.ts';
+import { isMissing } from '../core/reason.ts';
+
+/**
+ * Calls the function for each, one after the other. It may use the calls that wait for the file system: to hand each of them
+ * to another thread takes many times longer. The daemon's other work has a turn every few milliseconds.
+ */
+export async function forEachInTurns<T>(items: readonly T[], act: (item: T) => void): Promise<void> {
+  for (const [index, item] of items.entries()) {
+    if (index % 100 === 99) await setImmediate();
+    act(item);
+  }
+}
+
+/** A plain file's bytes; never follows a link, never waits on a fifo. undefined if it is gone. */
+export function readSmallFile(path: string): Buffer | undefined {
+  try {
+    if (!lstatSync(path).isFile()) throw new EventError('FIELD', 'not a plain file');
+    const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const buffer = Buffer.alloc(eventLimit + 1);
+      return buffer.subarray(0, readSync(file, buffer, 0, buffer.length, 0));
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * A directory in the spool that is the daemon's own.
+ * @throws Error where something else has the name: a link would lead out of the spool.
+ */
+export function roomIn(spool: string, name: '.taken' | 'rejected'): string {
+  const path = join(spool, name);
+  const found = statusOf(path);
+  if (found === undefined) mkdirSync(path, { mode: 0o700 });
+  else if (!found.isDirectory()) throw new Error(`${path} is no directory`);
+  return path;
+}
+
+/** undefined where it cannot be told; never follows a link. */
+export function statusOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path);
+  } catch {
+    return undefined;
+  }
+}
