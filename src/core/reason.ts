@@ -12,3 +12,8 @@ export function isMissing(error: unknown): boolean {
 export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
 }
+
+/** Is it a want of descriptors or memory? It says nothing about what was to be read, and may be over in a moment. */
+export function isWant(error: unknown): boolean {
+  return ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'].some(code => hasCode(error, code));
+}

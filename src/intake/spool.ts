@@ -2,7 +2,7 @@ import { type FSWatcher, readdirSync, watch } from 'node:fs';
 import { lstat, mkdir, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { decodeEvent, type LinkEvent } from '../core/event.ts';
-import { isMissing, reasonOf } from '../core/reason.ts';
+import { isMissing, isWant, reasonOf } from '../core/reason.ts';
 import { forEachInTurns, readSmallFile, roomIn, statusOf } from './files.ts';
 import { Rejected, type Unfit } from './rejected.ts';
 
@@ -29,6 +29,10 @@ export class Spool {
   readonly #taken = new Map<string, number>();
   /** What has been handed on and is still there, because it cannot be put away, or not yet: path and fingerprint. */
   readonly #stuck = new Map<string, string>();
+  /** Called when an event may have been added. */
+  #onChange: (() => void) | undefined;
+  /** Why it could not be read the last time. */
+  #trouble: string | undefined;
 
   constructor({ directory, onTrouble }: SpoolOptions) {
     this.#directory = directory;
@@ -50,19 +54,31 @@ export class Spool {
     }
   }
 
-  /** The events that wait, oldest first, and the files that are no events. */
+  /**
+   * The events that wait, oldest first, and the files that are no events. Behind one that cannot be read now none is handed on,
+   * because the order of a link is that of its numbers: whoever watches is called again.
+   */
   async read(): Promise<{ events: SpooledEvent[]; unfit: Unfit[] }> {
     const events: SpooledEvent[] = [];
     const unfit: Unfit[] = [];
-    await forEachInTurns(this.#numbers(), name => {
-      const path = join(this.#directory, name);
-      try {
-        const bytes = this.#isStuck(path) ? undefined : readSmallFile(path);
-        if (bytes !== undefined) events.push({ path, event: decodeEvent(bytes) });
-      } catch (error) {
-        unfit.push({ path, why: `is no event (${reasonOf(error)})` });
-      }
-    });
+    let trouble: string | undefined;
+    try {
+      await forEachInTurns(this.#numbers(), name => {
+        const path = join(this.#directory, name);
+        try {
+          const bytes = this.#isStuck(path) ? undefined : readSmallFile(path);
+          if (bytes !== undefined) events.push({ path, event: decodeEvent(bytes) });
+        } catch (error) {
+          if (isWant(error)) throw error;
+          unfit.push({ path, why: `is no event (${reasonOf(error)})` });
+        }
+      });
+    } catch (error) {
+      trouble = `the spool cannot be read: ${reasonOf(error)}; it is tried again every ${pollInterval} ms`;
+      setTimeout(() => this.#onChange?.(), pollInterval).unref();
+    }
+    if (trouble !== undefined && trouble !== this.#trouble) this.#onTrouble(trouble);
+    this.#trouble = trouble;
     return { events, unfit };
   }
 
@@ -110,6 +126,7 @@ export class Spool {
    * another is to be watched.
    */
   watch(onChange: () => void): () => void {
+    this.#onChange = onChange;
     let watcher: FSWatcher | undefined;
     let timer: NodeJS.Timeout | undefined;
     const lookNowAndThen = (error: unknown) => {
@@ -142,6 +159,7 @@ export class Spool {
     };
     begin();
     return () => {
+      this.#onChange = undefined;
       watcher?.close();
       clearInterval(timer);
     };
@@ -153,8 +171,7 @@ export class Spool {
       return readdirSync(this.#directory).filter(isNumber).sort();
     } catch (error) {
       if (isMissing(error)) return [];
-      this.#onTrouble(`the spool cannot be read: ${reasonOf(error)}`);
-      return [];
+      throw error;
     }
   }
 

@@ -1,4 +1,5 @@
 // By whichever way an event comes: once, in order, and on disk until it has been handled.
+import { spawn } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -362,4 +363,29 @@ t.test('where the spool cannot be watched it is looked at by and by', async t =>
   await intake.spool(1, textOf(1));
   await intake.until(() => intake.handled.length === 1);
   t.same(intake.handled, [1]);
+});
+
+t.test('what cannot be read for want of a descriptor waits, and what is behind it', async t => {
+  const here = await Intake.open(t);
+  // Another process gives and takes: this one could start none any more.
+  const limits = spawn('/bin/sh', [
+    '-c',
+    `for most in 3 "$(ulimit -Sn)"; do read -r _; prlimit --pid ${process.pid} --nofile=$most: && echo done; done`,
+  ]);
+  const next = async () => {
+    limits.stdin.write('\n');
+    await new Promise(resolve => limits.stdout.once('data', resolve));
+  };
+  await here.spool(1, textOf(1));
+  await here.spool(2, textOf(2));
+  t.teardown(here.watch());
+  await next();
+  await here.queue.drain();
+  await here.queue.drain();
+  await next();
+  t.same(here.handled, []);
+  t.match(here.said, [/^the spool cannot be read: EMFILE/], 'told once');
+  t.same(await here.waiting(), ['0000000001', '0000000002'], 'both are there');
+  await here.until(() => here.handled.length === 2);
+  t.same(here.handled, [1, 2], 'by itself, in their order');
 });
