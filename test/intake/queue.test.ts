@@ -1,5 +1,4 @@
 // By whichever way an event comes: once, in order, and on disk until it has been handled.
-import { spawn } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,6 +9,7 @@ import { decodeEvent, type LinkEvent } from '../../src/core/event.ts';
 import type { Reply } from '../../src/intake/hook-socket.ts';
 import { Queue } from '../../src/intake/queue.ts';
 import { Spool } from '../../src/intake/spool.ts';
+import { descriptors } from './descriptors.ts';
 
 const idOf = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 
@@ -367,15 +367,7 @@ t.test('where the spool cannot be watched it is looked at by and by', async t =>
 
 t.test('what cannot be read for want of a descriptor waits, and what is behind it', async t => {
   const here = await Intake.open(t);
-  // Another process gives and takes: this one could start none any more.
-  const limits = spawn('/bin/sh', [
-    '-c',
-    `for most in 3 "$(ulimit -Sn)"; do read -r _; prlimit --pid ${process.pid} --nofile=$most: && echo done; done`,
-  ]);
-  const next = async () => {
-    limits.stdin.write('\n');
-    await new Promise(resolve => limits.stdout.once('data', resolve));
-  };
+  const next = descriptors();
   await here.spool(1, textOf(1));
   await here.spool(2, textOf(2));
   t.teardown(here.watch());

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { emptyState, type State } from '../../src/core/state.ts';
 import { StateFile } from '../../src/store/state-file.ts';
+import { descriptors } from '../intake/descriptors.ts';
 
 const boot = '11111111-2222-3333-4444-555555555555';
 const first: State = {
@@ -220,6 +221,16 @@ t.test('where somebody has put another boot’s id in, it is of that boot, whate
     t.same(state, emptyState(boot), other);
     t.match(notices, [{ level: 'notice', text: /earlier boot/ }]);
   }
+});
+
+t.test('no file is set aside for want of a descriptor', async t => {
+  const { directory, file } = await written(t);
+  const next = descriptors();
+  await next();
+  const loading = file.load(boot);
+  setTimeout(() => void next(), 300);
+  t.same(await loading, { state: second, notices: [] });
+  t.same((await readdir(directory)).sort(), ['state.json', 'state.json.copy', 'state.json.previous']);
 });
 
 t.test('an earlier boot is history; no file is a beginning', async t => {
