@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { reasonOf } from './core/reason.ts';
+import { reasonOf } from './core/tell/reason.ts';
 
 /** Nobody can tell whether what is saved is of this boot: then it can neither be used nor thrown away. */
 export class BootIdError extends Error {

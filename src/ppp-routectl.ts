@@ -8,8 +8,8 @@ import type { StatusOptions } from './cli/status.ts';
 import { createTerminal } from './cli/terminal.ts';
 import type { WorkstationsOptions, WorkstationsRoom } from './cli/workstations.ts';
 import { ask, ControlError } from './control/control-client.ts';
-import { eventNames } from './core/event.ts';
-import type { Sight } from './core/snapshot.ts';
+import { eventNames } from './core/link/event.ts';
+import type { Sight } from './core/tell/snapshot.ts';
 import { directoriesOf } from './directories.ts';
 import { version } from './version.ts';
 
@@ -55,7 +55,7 @@ async function restoreOffline(): Promise<Sight> {
     import('./cli/offline.ts'),
     import('./cli/owner.ts'),
     import('./kernel/kernel.ts'),
-    import('./store/state-file.ts'),
+    import('./state/state-file.ts'),
   ]);
   const kernel = new Kernel({
     environment,

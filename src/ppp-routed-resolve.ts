@@ -1,5 +1,5 @@
 import { createServer, type Socket } from 'node:net';
-import { nameLimit, resolveHere } from './servers/resolver.ts';
+import { nameLimit, resolveHere } from './names/resolver.ts';
 import { activatedSockets } from './systemd/activation.ts';
 
 /*

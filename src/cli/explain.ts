@@ -1,8 +1,8 @@
-import { type Explanation, explain as explainRoute } from '../core/explain.ts';
-import { type Meaning, nameOf, readMeanings } from '../core/meaning.ts';
-import { formatPrefix, type Prefix, parsePrefix } from '../core/prefix.ts';
-import type { Route } from '../core/route.ts';
-import type { Sight } from '../core/snapshot.ts';
+import { formatPrefix, type Prefix, parsePrefix } from '../core/route/prefix.ts';
+import type { Route } from '../core/route/route.ts';
+import { type Explanation, explain as explainRoute } from '../core/tell/explain.ts';
+import { type Meaning, nameOf, readMeanings } from '../core/tell/meaning.ts';
+import type { Sight } from '../core/tell/snapshot.ts';
 import { CommandError, exitStatus } from './command-error.ts';
 import { askSight, printJson, type Room } from './room.ts';
 import type { Terminal } from './terminal.ts';

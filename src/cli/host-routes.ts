@@ -1,7 +1,7 @@
-import { type HostRoute, spell } from '../core/host-route.ts';
-import type { Hosts } from '../core/hosts.ts';
-import { describeOption121 } from '../core/option121.ts';
-import { formatPrefix, parsePrefix } from '../core/prefix.ts';
+import { formatPrefix, parsePrefix } from '../core/route/prefix.ts';
+import { type HostRoute, spell } from '../core/tell/host-route.ts';
+import type { Hosts } from '../core/tell/hosts.ts';
+import { describeOption121 } from '../core/tell/option121.ts';
 import type { Terminal } from './terminal.ts';
 
 /** What the hosts of one network need, as a person reads and copies it. */

@@ -1,7 +1,7 @@
-import { reasonOf } from '../core/reason.ts';
-import type { Snapshot } from '../core/snapshot.ts';
-import { Daemon } from '../daemon.ts';
-import type { Kernel, Store } from '../rooms.ts';
+import { reasonOf } from '../core/tell/reason.ts';
+import type { Snapshot } from '../core/tell/snapshot.ts';
+import { Daemon } from '../daemon/daemon.ts';
+import type { Kernel, Store } from '../daemon/rooms.ts';
 
 export interface OfflineOptions {
   kernel: Kernel;

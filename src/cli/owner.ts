@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import type { Store } from '../rooms.ts';
+import type { Store } from '../daemon/rooms.ts';
 
 /**
  * A store whose files stay its directory's owner's: the daemon is not root and must be able to read what root wrote. As that

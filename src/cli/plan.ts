@@ -1,5 +1,5 @@
-import { decodeEvent, EventError } from '../core/event.ts';
-import { RehearsalSchema } from '../core/rehearsal.ts';
+import { decodeEvent, EventError } from '../core/link/event.ts';
+import { RehearsalSchema } from '../core/tell/rehearsal.ts';
 import { CommandError, exitStatus } from './command-error.ts';
 import { printJson, type Room, readAnswer } from './room.ts';
 import type { Terminal } from './terminal.ts';

@@ -1,4 +1,4 @@
-import { adviceFor } from '../core/advice.ts';
+import { adviceFor } from '../core/tell/advice.ts';
 import { exitStatus } from './command-error.ts';
 import { askSnapshot, type Room } from './room.ts';
 

@@ -1,7 +1,7 @@
-import { adviceFor } from '../core/advice.ts';
-import { nameOf } from '../core/meaning.ts';
-import { devicesOf, isDefault, isOwn } from '../core/route.ts';
-import type { Sight } from '../core/snapshot.ts';
+import { devicesOf, isDefault, isOwn } from '../core/route/route.ts';
+import { adviceFor } from '../core/tell/advice.ts';
+import { nameOf } from '../core/tell/meaning.ts';
+import type { Sight } from '../core/tell/snapshot.ts';
 import { CommandError, exitStatus } from './command-error.ts';
 import { askSight, askSnapshot, type Room } from './room.ts';
 

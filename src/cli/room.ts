@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { type Sight, SightSchema, type Snapshot, SnapshotSchema } from '../core/snapshot.ts';
+import { type Sight, SightSchema, type Snapshot, SnapshotSchema } from '../core/tell/snapshot.ts';
 import { CommandError } from './command-error.ts';
 import type { Terminal } from './terminal.ts';
 

@@ -1,7 +1,7 @@
-import { nameOf, wordsOfRule } from '../core/meaning.ts';
-import { isOwn } from '../core/route.ts';
-import type { Sight } from '../core/snapshot.ts';
-import { flagWords, type Row, readTables, type Section } from '../core/table.ts';
+import { isOwn } from '../core/route/route.ts';
+import { nameOf, wordsOfRule } from '../core/tell/meaning.ts';
+import type { Sight } from '../core/tell/snapshot.ts';
+import { flagWords, type Row, readTables, type Section } from '../core/tell/table.ts';
 import { exitStatus } from './command-error.ts';
 import { askSight, printJson, type Room } from './room.ts';
 import type { Style, Terminal } from './terminal.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { adviceFor } from '../core/advice.ts';
-import { nameOf } from '../core/meaning.ts';
-import type { Snapshot } from '../core/snapshot.ts';
+import { adviceFor } from '../core/tell/advice.ts';
+import { nameOf } from '../core/tell/meaning.ts';
+import type { Snapshot } from '../core/tell/snapshot.ts';
 import { CommandError, exitStatus } from './command-error.ts';
 import { askSnapshot, printJson, type Room } from './room.ts';
 import type { Terminal } from './terminal.ts';

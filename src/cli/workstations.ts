@@ -1,8 +1,8 @@
-import { nameOf } from '../core/meaning.ts';
-import { formatPrefix, parsePrefix } from '../core/prefix.ts';
-import { forwardingCommand } from '../core/proxy-neighbour.ts';
-import type { Sight } from '../core/snapshot.ts';
-import { type Workstations, workstationsOf } from '../core/workstations.ts';
+import { forwardingCommand } from '../core/decide/proxy-neighbour.ts';
+import { formatPrefix, parsePrefix } from '../core/route/prefix.ts';
+import { nameOf } from '../core/tell/meaning.ts';
+import type { Sight } from '../core/tell/snapshot.ts';
+import { type Workstations, workstationsOf } from '../core/tell/workstations.ts';
 import { CommandError, exitStatus } from './command-error.ts';
 import { describeHosts, describeRoutes, jsonOfHosts, jsonOfRoutes } from './host-routes.ts';
 import { askSight, printJson, type Room } from './room.ts';

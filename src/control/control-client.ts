@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { reasonOf } from '../core/reason.ts';
+import { reasonOf } from '../core/tell/reason.ts';
 import type { Request } from './control-socket.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:net';
 import * as v from 'valibot';
-import { reasonOf } from '../core/reason.ts';
+import { reasonOf } from '../core/tell/reason.ts';
 
 /** What ppp-routectl may ask: one JSON line there, one JSON line back. */
 export const RequestSchema = v.variant('command', [

@@ -1,8 +1,8 @@
 import { closeSync, constants, lstatSync, mkdirSync, openSync, readSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { EventError, eventLimit } from '../core/event.ts';
-import { isMissing } from '../core/reason.ts';
+import { EventError, eventLimit } from '../core/link/event.ts';
+import { isMissing } from '../core/tell/reason.ts';
 
 /**
  * Calls the function for each, one after the other. It may use the calls that wait for the file system: to hand each of them

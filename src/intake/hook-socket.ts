@@ -6,7 +6,7 @@ import {
   isComplete,
   type LinkEvent,
   type ReplyCode,
-} from '../core/event.ts';
+} from '../core/link/event.ts';
 
 /** The daemon's answer to an event; `text` is one line. */
 export type Reply =

@@ -1,5 +1,5 @@
-import type { LinkEvent } from '../core/event.ts';
-import { reasonOf } from '../core/reason.ts';
+import type { LinkEvent } from '../core/link/event.ts';
+import { reasonOf } from '../core/tell/reason.ts';
 import type { Reply } from './hook-socket.ts';
 import type { Spool, SpooledEvent } from './spool.ts';
 

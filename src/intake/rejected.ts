@@ -1,6 +1,6 @@
 import { readdirSync, renameSync, unlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { isMissing, reasonOf } from '../core/reason.ts';
+import { isMissing, reasonOf } from '../core/tell/reason.ts';
 import { forEachInTurns, roomIn } from './files.ts';
 
 /** A file that is to be put aside, and why: what follows its path in a sentence. */

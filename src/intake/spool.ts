@@ -1,8 +1,8 @@
 import { type FSWatcher, readdirSync, watch } from 'node:fs';
 import { lstat, mkdir, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { decodeEvent, type LinkEvent } from '../core/event.ts';
-import { isMissing, isWant, reasonOf } from '../core/reason.ts';
+import { decodeEvent, type LinkEvent } from '../core/link/event.ts';
+import { isMissing, isWant, reasonOf } from '../core/tell/reason.ts';
 import { forEachInTurns, readSmallFile, roomIn, statusOf } from './files.ts';
 import { Rejected, type Unfit } from './rejected.ts';
 

@@ -1,4 +1,4 @@
-import { ownProtocol } from '../core/route.ts';
+import { ownProtocol } from '../core/route/route.ts';
 import type { Answer } from './exchange.ts';
 
 export interface EchoOptions {

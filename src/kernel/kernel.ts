@@ -1,8 +1,8 @@
-import type { Observed } from '../core/observed.ts';
-import { commandOf, familyOfStep, type Step } from '../core/plan.ts';
-import type { Family } from '../core/prefix.ts';
-import { identityOf, parseRoute, type Route } from '../core/route.ts';
-import type { Questions, StepResult } from '../rooms.ts';
+import { commandOf, familyOfStep, type Step } from '../core/decide/plan.ts';
+import type { Observed } from '../core/route/observed.ts';
+import { type Family, families } from '../core/route/prefix.ts';
+import { identityOf, parseRoute, type Route } from '../core/route/route.ts';
+import type { Questions, StepResult } from '../daemon/rooms.ts';
 import { Audit } from './audit.ts';
 import { Echo } from './echo.ts';
 import type { Answer } from './exchange.ts';
@@ -34,7 +34,6 @@ export interface KernelOptions {
   onDrift?(message: string): void;
 }
 
-const families = ['inet', 'inet6'] as const;
 /** How often the whole is read while something is in doubt. */
 const readAttempts = 4;
 /** Names of interfaces that may be remembered before the processes are started anew. */

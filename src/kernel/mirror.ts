@@ -1,6 +1,6 @@
-import type { Address, Interface, Observed, ProxyNeighbour, Rule } from '../core/observed.ts';
-import { type Family, type Prefix, parsePrefix } from '../core/prefix.ts';
-import { identityOf, parseRoute, type Route } from '../core/route.ts';
+import type { Address, Interface, Observed, ProxyNeighbour, Rule } from '../core/route/observed.ts';
+import { type Family, families, type Prefix, parsePrefix } from '../core/route/prefix.ts';
+import { identityOf, parseRoute, type Route } from '../core/route/route.ts';
 import { parseAddress, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
 import { type Position, RouteTable } from './route-table.ts';
 
@@ -27,7 +27,6 @@ interface Device {
   hasCarrier: boolean;
 }
 
-const families = ['inet', 'inet6'] as const;
 /** addrconf_add_linklocal() adds one for every interface, all of one metric. */
 const linkLocal = /^fe80::\/\d+ dev \S+ proto kernel metric 256 (linkdown )?pref medium *$/;
 

@@ -1,5 +1,5 @@
-import type { Address, Interface, ProxyNeighbour, Rule } from '../core/observed.ts';
-import { type Family, familyOf } from '../core/prefix.ts';
+import type { Address, Interface, ProxyNeighbour, Rule } from '../core/route/observed.ts';
+import { type Family, familyOf } from '../core/route/prefix.ts';
 
 /** One line of `ip -o link show`: `6: ppp0: <POINTOPOINT,UP> mtu …`. */
 export function parseInterface(line: string): Interface | undefined {

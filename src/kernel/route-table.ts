@@ -1,5 +1,5 @@
-import { type Family, formatPrefix, type Prefix, parseDestination } from '../core/prefix.ts';
-import { identityOf, isOwn, parseRoute, type Route } from '../core/route.ts';
+import { type Family, formatPrefix, type Prefix, parseDestination } from '../core/route/prefix.ts';
+import { identityOf, isOwn, parseRoute, type Route } from '../core/route/route.ts';
 
 /*
  * INVARIANTS

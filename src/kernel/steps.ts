@@ -1,4 +1,4 @@
-import type { Step } from '../core/plan.ts';
+import type { Step } from '../core/decide/plan.ts';
 import type { Answer } from './exchange.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
-import { reasonOf } from '../core/reason.ts';
+import { reasonOf } from '../core/tell/reason.ts';
 
 /** How a process came to its end; no exit status: it was ended by a signal, or never ran. */
 export interface Ending {

@@ -1,5 +1,5 @@
-import type { Family } from '../core/prefix.ts';
-import { ownProtocol } from '../core/route.ts';
+import type { Family } from '../core/route/prefix.ts';
+import { ownProtocol } from '../core/route/route.ts';
 import { type IpBatch, IpError } from './ip-batch.ts';
 import type { Reading } from './mirror.ts';
 import { parseForwarding } from './parse.ts';

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { adviceFor } from '../../src/core/advice.ts';
-import { decide } from '../../src/core/decide.ts';
-import { emptyState, type State } from '../../src/core/state.ts';
+import { decide } from '../../src/core/decide/decide.ts';
+import { emptyState, type State } from '../../src/core/link/state.ts';
+import { adviceFor } from '../../src/core/tell/advice.ts';
 import { type Dump, readDump, workLink } from './machine.ts';
 
 /** Every trouble that a decision names, with what to do about it. */

@@ -1,9 +1,9 @@
 // A machine as text: what `ip` prints of it, read as the daemon reads it.
 import * as v from 'valibot';
-import type { Link } from '../../src/core/link.ts';
-import type { Observed } from '../../src/core/observed.ts';
-import { type Profile, ProfileSchema } from '../../src/core/profile.ts';
-import { parseRoute } from '../../src/core/route.ts';
+import type { Link } from '../../src/core/link/link.ts';
+import { type Profile, ProfileSchema } from '../../src/core/link/profile.ts';
+import type { Observed } from '../../src/core/route/observed.ts';
+import { parseRoute } from '../../src/core/route/route.ts';
 import { parseAddress, parseInterface, parseRule } from '../../src/kernel/parse.ts';
 
 /** Blocks of lines, as `ip -o` prints them. */

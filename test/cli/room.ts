@@ -1,7 +1,7 @@
 // A room for one command: what it prints is kept, and the daemon says what the test has it say.
 import type { Room } from '../../src/cli/room.ts';
 import { createTerminal } from '../../src/cli/terminal.ts';
-import type { Sight } from '../../src/core/snapshot.ts';
+import type { Sight } from '../../src/core/tell/snapshot.ts';
 import { type Dump, readDump, workLink } from './machine.ts';
 
 export interface TestRoom extends Room {

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import t from 'tap';
-import type { LinkEvent } from '../../src/core/event.ts';
-import { parsePrefix } from '../../src/core/prefix.ts';
-import type { Profile } from '../../src/core/profile.ts';
-import { isOwn } from '../../src/core/route.ts';
-import { RouteIndex } from '../../src/core/route-index.ts';
-import { Daemon } from '../../src/daemon.ts';
-import type { Reply } from '../../src/reply.ts';
-import type { Sentences } from '../../src/rooms.ts';
+import type { LinkEvent } from '../../src/core/link/event.ts';
+import type { Profile } from '../../src/core/link/profile.ts';
+import { parsePrefix } from '../../src/core/route/prefix.ts';
+import { isOwn } from '../../src/core/route/route.ts';
+import { RouteIndex } from '../../src/core/route/route-index.ts';
+import { Daemon } from '../../src/daemon/daemon.ts';
+import type { Reply } from '../../src/daemon/reply.ts';
+import type { Sentences } from '../../src/daemon/rooms.ts';
 import { Deaf, FakeKernel } from './fake-kernel.ts';
 import { Disk, event, plug, profile, quiet, server } from './machine.ts';
 

@@ -1,8 +1,8 @@
-import type { Address, Interface, Observed } from '../../src/core/observed.ts';
-import { commandOf, type Step } from '../../src/core/plan.ts';
-import type { Family } from '../../src/core/prefix.ts';
-import { devicesOf, identityOf, parseRoute, type Route } from '../../src/core/route.ts';
-import type { Kernel, StepResult } from '../../src/rooms.ts';
+import { commandOf, type Step } from '../../src/core/decide/plan.ts';
+import type { Address, Interface, Observed } from '../../src/core/route/observed.ts';
+import type { Family } from '../../src/core/route/prefix.ts';
+import { devicesOf, identityOf, parseRoute, type Route } from '../../src/core/route/route.ts';
+import type { Kernel, StepResult } from '../../src/daemon/rooms.ts';
 
 /** As the kernel's room says it where `ip` cannot be asked. */
 export class Deaf extends Error {

@@ -1,8 +1,8 @@
 // What a test of the daemon says of its machine: the disk, the profiles, the events and the links that are plugged in.
 import * as v from 'valibot';
-import type { LinkEvent } from '../../src/core/event.ts';
-import { type Profile, ProfileSchema } from '../../src/core/profile.ts';
-import { emptyState, type State } from '../../src/core/state.ts';
+import type { LinkEvent } from '../../src/core/link/event.ts';
+import { type Profile, ProfileSchema } from '../../src/core/link/profile.ts';
+import { emptyState, type State } from '../../src/core/link/state.ts';
 import type { FakeKernel } from './fake-kernel.ts';
 
 export const server = '203.0.113.5';

@@ -1,8 +1,8 @@
 // The server's name does not resolve at a bad moment, or the configuration changes meanwhile: what was known of the server holds,
 // what the configuration says now is done, and nothing leaks past a link.
 import t from 'tap';
-import type { Profile } from '../../src/core/profile.ts';
-import { Daemon } from '../../src/daemon.ts';
+import type { Profile } from '../../src/core/link/profile.ts';
+import { Daemon } from '../../src/daemon/daemon.ts';
 import { FakeKernel } from './fake-kernel.ts';
 import { Disk, event, plug, profile, quiet, server } from './machine.ts';
 

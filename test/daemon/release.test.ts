@@ -1,6 +1,6 @@
 // `ppp-routectl restore` is the last word, until a link comes up anew.
 import t from 'tap';
-import { Daemon } from '../../src/daemon.ts';
+import { Daemon } from '../../src/daemon/daemon.ts';
 import { FakeKernel } from './fake-kernel.ts';
 import { Disk, event, plug, profile, quiet, server } from './machine.ts';
 

@@ -1,7 +1,7 @@
 // A start beside which something happens: the state that a daemon of before has left is the first thing that counts.
 import t from 'tap';
-import type { Profile } from '../../src/core/profile.ts';
-import { Daemon } from '../../src/daemon.ts';
+import type { Profile } from '../../src/core/link/profile.ts';
+import { Daemon } from '../../src/daemon/daemon.ts';
 import { FakeKernel } from './fake-kernel.ts';
 import { Disk, event, plug, profile, quiet, server } from './machine.ts';
 

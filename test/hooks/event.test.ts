@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import t, { type Test } from 'tap';
-import { decodeEvent } from '../../src/core/event.ts';
+import { decodeEvent } from '../../src/core/link/event.ts';
 import { startDaemon } from './fixtures/daemon.ts';
 import {
   type Call,

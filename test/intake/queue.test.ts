@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { decodeEvent, type LinkEvent } from '../../src/core/event.ts';
+import { decodeEvent, type LinkEvent } from '../../src/core/link/event.ts';
 import type { Reply } from '../../src/intake/hook-socket.ts';
 import { Queue } from '../../src/intake/queue.ts';
 import { Spool } from '../../src/intake/spool.ts';

@@ -4,7 +4,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import type { Observed } from '../../src/core/observed.ts';
+import type { Observed } from '../../src/core/route/observed.ts';
 import type { Reading } from '../../src/kernel/mirror.ts';
 import { findObstacle, Namespace } from '../netns/namespace.ts';
 

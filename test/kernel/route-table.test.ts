@@ -1,6 +1,6 @@
 // A table of routes as the kernel keeps it: before, what the monitor says, after.
 import t from 'tap';
-import { parsePrefix } from '../../src/core/prefix.ts';
+import { parsePrefix } from '../../src/core/route/prefix.ts';
 import { type Position, RouteTable } from '../../src/kernel/route-table.ts';
 
 interface Row {

@@ -1,6 +1,6 @@
 // What can happen to a machine's links, addresses, routes, nexthop objects and rules, at random.
-import { type Family, type Prefix, parsePrefix } from '../../src/core/prefix.ts';
-import { parseRoute, type Route } from '../../src/core/route.ts';
+import { type Family, type Prefix, parsePrefix } from '../../src/core/route/prefix.ts';
+import { parseRoute, type Route } from '../../src/core/route/route.ts';
 import type { Reading } from '../../src/kernel/mirror.ts';
 import type { Draw } from '../reliability/random.ts';
 

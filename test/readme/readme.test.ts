@@ -7,9 +7,9 @@ import { execa } from 'execa';
 import t, { type Test } from 'tap';
 import * as v from 'valibot';
 import packageJson from '../../package.json' with { type: 'json' };
-import { modes } from '../../src/core/modes/index.ts';
-import { ProfileSchema } from '../../src/core/profile.ts';
-import { loadConfiguration } from '../../src/store/configuration.ts';
+import { loadConfiguration } from '../../src/configuration/configuration.ts';
+import { modes } from '../../src/core/decide/modes/index.ts';
+import { ProfileSchema } from '../../src/core/link/profile.ts';
 import { findObstacle, Machine } from './machine.ts';
 import { type Command, patternOf, readReadme } from './readme.ts';
 

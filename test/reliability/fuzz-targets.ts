@@ -3,16 +3,17 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { absorbEvent } from '../../src/core/absorb.ts';
-import { decide } from '../../src/core/decide.ts';
-import { decodeEvent, EventError, type LinkEvent } from '../../src/core/event.ts';
-import type { Observed } from '../../src/core/observed.ts';
-import { commandOf } from '../../src/core/plan.ts';
-import { parsePrefix } from '../../src/core/prefix.ts';
-import { type Profile, profileFor } from '../../src/core/profile.ts';
-import { devicesOf, identityOf, parseRoute } from '../../src/core/route.ts';
-import { serversInPeerOptions, serversOfProcesses } from '../../src/core/server.ts';
-import { emptyState, type State, savedRoute } from '../../src/core/state.ts';
+import { ConfigurationError, loadConfiguration } from '../../src/configuration/configuration.ts';
+import { decide } from '../../src/core/decide/decide.ts';
+import { commandOf } from '../../src/core/decide/plan.ts';
+import { absorbEvent } from '../../src/core/link/absorb.ts';
+import { decodeEvent, EventError, type LinkEvent } from '../../src/core/link/event.ts';
+import { type Profile, profileFor } from '../../src/core/link/profile.ts';
+import { serversInPeerOptions, serversOfProcesses } from '../../src/core/link/server.ts';
+import { emptyState, type State, savedRoute } from '../../src/core/link/state.ts';
+import type { Observed } from '../../src/core/route/observed.ts';
+import { parsePrefix } from '../../src/core/route/prefix.ts';
+import { devicesOf, identityOf, parseRoute } from '../../src/core/route/route.ts';
 import { isPlain } from '../../src/kernel/ip-batch.ts';
 import { Mirror } from '../../src/kernel/mirror.ts';
 import {
@@ -22,8 +23,7 @@ import {
   parseProxyNeighbour,
   parseRule,
 } from '../../src/kernel/parse.ts';
-import { ConfigurationError, loadConfiguration } from '../../src/store/configuration.ts';
-import { StateFile } from '../../src/store/state-file.ts';
+import { StateFile } from '../../src/state/state-file.ts';
 import { whyNotMeant } from './ip-words.ts';
 
 export interface Target {

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { messageIds } from '../../src/core/message.ts';
+import { messageIds } from '../../src/core/tell/message.ts';
 
 const project = join(import.meta.dirname, '../..');
 const catalog = await readFile(join(project, 'systemd/ppp-routed.catalog'), 'utf8');

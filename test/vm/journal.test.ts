@@ -1,6 +1,6 @@
 // Tier c: what stands in the journal of a real systemd, also when the journal is not well.
 import t from 'tap';
-import { messageIds } from '../../src/core/message.ts';
+import { messageIds } from '../../src/core/tell/message.ts';
 import { readGuest } from './tier.ts';
 
 // The first run builds the guest's system.

@@ -2,8 +2,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { emptyState } from '../../../src/core/state.ts';
-import { StateFile } from '../../../src/store/state-file.ts';
+import { emptyState } from '../../../src/core/link/state.ts';
+import { StateFile } from '../../../src/state/state-file.ts';
 import { quantile, summary, summaryHead } from '../figures.ts';
 import { Machine, replaceProfile } from '../machine.ts';
 import { atMost, type Result } from '../row.ts';

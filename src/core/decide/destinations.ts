@@ -1,0 +1,22 @@
+import { byBucket } from '../link/bucket.ts';
+import { type State, savedRoute } from '../link/state.ts';
+import { type Prefix, parsePrefix } from '../route/prefix.ts';
+
+/**
+ * Where it matters which route leads there: the links' servers, what their profiles exclude, and the gateways of the
+ * saved defaults. The gateways of those that are in the table are known from it.
+ */
+export function destinationsOf(state: State): Prefix[] {
+  const gateways = state.savedDefaults.flatMap(entry =>
+    (savedRoute(entry)?.nexthops ?? []).flatMap(({ via }) =>
+      via === undefined ? [] : (parsePrefix(via) ?? []),
+    ),
+  );
+  return [...gateways, ...destinationsOfLinks(state.links).flat()];
+}
+
+const destinationsOfLinks = byBucket(links =>
+  links.flatMap(({ servers, profile }) =>
+    [...servers, ...(profile?.exclude ?? [])].flatMap(text => parsePrefix(text) ?? []),
+  ),
+);

@@ -1,0 +1,236 @@
+import { memoize } from '../route/memoize.ts';
+import { type Interface, interfaceNamed } from '../route/observed.ts';
+import type { Family } from '../route/prefix.ts';
+import { type Bucket, bucketsOf, byBucket, linksAfter } from './bucket.ts';
+import type { LinkEvent } from './event.ts';
+import type { Profile, Traits } from './profile.ts';
+
+/** The addresses of one family on a link. */
+export interface Ends {
+  local?: string | undefined;
+  remote?: string | undefined;
+}
+
+/** A PPP interface that pppd brought up. */
+export interface Link extends Traits {
+  /** Tells two links of one name apart: a persistent pppd takes the same name, pid and addresses again. */
+  ifindex: number;
+  pid?: number | undefined;
+  /** What the configuration wants of it; undefined: left alone. Remembered, so that a broken file changes nothing. */
+  profile?: Profile | undefined;
+  /** Set while that family is up. */
+  inet?: Ends | undefined;
+  inet6?: Ends | undefined;
+  /** The higher, the later it came up. */
+  order: number;
+  /** Lines of the peers file that name a server, and the command lines of pptp processes (`process …`). */
+  peerOptions: string[];
+  /** Addresses of the VPN server, as far as they are known. */
+  servers: string[];
+  /** Names of servers that have no address yet; a default over this link could loop the tunnel through itself. */
+  unresolved?: string[] | undefined;
+  /** It is gone, and its profile says that traffic stops until it returns: `ifindex` is history. */
+  lost?: boolean | undefined;
+  /** The admin took the routes off this link; it is left alone until it comes up anew. */
+  released?: boolean | undefined;
+}
+
+/** What became of an event. `stale`: it is about a link that is no more, or not yet. */
+export type Outcome = 'up' | 'down' | 'repeated' | 'stale';
+
+export interface Applied {
+  links: Link[];
+  outcome: Outcome;
+  link?: Link;
+  /** Why, if the event changed nothing. */
+  because?: string;
+}
+
+/** An event, and its place among all events: the links that came up are told by it which is the newest. */
+export interface Arrival {
+  event: LinkEvent;
+  /** Above the order of every link there is. */
+  arrival: number;
+}
+
+/**
+ * The links after an event. `interfaces` is what the kernel has: an event is a hint to look, the kernel decides.
+ */
+export function applyEvent(
+  links: readonly Link[],
+  { event, arrival }: Arrival,
+  interfaces: readonly Interface[],
+): Applied {
+  const family = familyOfEvent(event);
+  const face = interfaceNamed(interfaces, event.interface);
+  return event.name.endsWith('-up')
+    ? applyUp(links, { event, arrival, family, face })
+    : applyDown(links, { event, arrival, family, face });
+}
+
+/** The family whose coming or going an event tells. */
+function familyOfEvent({ name }: LinkEvent): Family {
+  return name.startsWith('ipv6-') ? 'inet6' : 'inet';
+}
+
+interface Happening extends Arrival {
+  family: Family;
+  face: Interface | undefined;
+}
+
+function applyUp(links: readonly Link[], { event, arrival, family, face }: Happening): Applied {
+  const unchanged = (because: string) => ({
+    links: linksAfter(links, { gone: [], come: [] }),
+    outcome: 'stale' as const,
+    because,
+  });
+  // pppd runs ip-up even if the link went away while ip-pre-up was running.
+  if (face === undefined) return unchanged(`there is no interface ${event.interface}`);
+  if (event.ifindex !== undefined && event.ifindex !== face.ifindex) {
+    return unchanged(`${event.interface} is another interface by now`);
+  }
+  const known = rollsOf(links).flatMap(({ byIndex }) => byIndex.get(face.ifindex) ?? [])[0];
+  const gone = [...(known === undefined ? [] : [known]), ...linksOn(links, event.interface)];
+  const ends: Ends = { local: event.local, remote: event.remote };
+  // IPv6 comes later on a link that is up already; only where it is all that the link has, it is the link that comes up.
+  const isLetGo = known?.released === true && family === 'inet6' && known.inet !== undefined;
+  const link: Link = {
+    interface: event.interface,
+    ifindex: face.ifindex,
+    ipparam: event.ipparam,
+    linkname: event.linkname,
+    peername: event.peername,
+    call: event.call,
+    manager: event.manager,
+    pid: event.pid,
+    profile: known?.profile,
+    inet: known?.inet,
+    inet6: known?.inet6,
+    [family]: ends,
+    order: known === undefined || (known.released === true && !isLetGo) ? arrival : known.order,
+    peerOptions: event.peerOptions.length > 0 ? event.peerOptions : (known?.peerOptions ?? []),
+    servers: known?.servers ?? [],
+    unresolved: known?.unresolved,
+    ...(isLetGo && { released: true }),
+  };
+  const isSame = known !== undefined && (known.released !== true || isLetGo) && sameText(known, link);
+  const outcome = isSame ? 'repeated' : 'up';
+  return { links: linksAfter(links, { gone: [...new Set(gone)], come: [link] }), outcome, link };
+}
+
+function applyDown(links: readonly Link[], { event, family, face }: Happening): Applied {
+  const unchanged = (because: string) => ({
+    links: linksAfter(links, { gone: [], come: [] }),
+    outcome: 'stale' as const,
+    because,
+  });
+  const [link] = linksOn(links, event.interface);
+  if (link === undefined) return unchanged(`${event.interface} was not up`);
+  if (event.pid !== undefined && link.pid !== undefined && event.pid !== link.pid) {
+    return unchanged(`${event.interface} belongs to another pppd by now`);
+  }
+  const rest: Link = { ...link, [family]: undefined };
+  const stillUp = face?.ifindex === link.ifindex && face.up && (rest.inet ?? rest.inet6) !== undefined;
+  const left = stillUp
+    ? [rest, ...withoutFamily(link, otherFamily[family]).flatMap(afterEnd)]
+    : afterEnd(link);
+  const after = linksAfter(links, { gone: [link], come: left });
+  const isAnyLost = hasLost(links) || left.some(({ lost }) => lost === true);
+  return { links: isAnyLost ? mergeLost(after) : after, outcome: 'down', link };
+}
+
+interface Roll {
+  /** Those that are not lost. */
+  byIndex: ReadonlyMap<number, Link>;
+  byInterface: ReadonlyMap<string, readonly Link[]>;
+  hasLost: boolean;
+}
+
+const rollsOf = byBucket((links): Roll => {
+  const present = links.filter(link => link.lost !== true);
+  const byInterface = new Map<string, Link[]>();
+  for (const link of present)
+    byInterface.set(link.interface, [...(byInterface.get(link.interface) ?? []), link]);
+  return {
+    byIndex: new Map(present.map(link => [link.ifindex, link])),
+    byInterface,
+    hasLost: present.length < links.length,
+  };
+});
+
+/** Those of an interface's name that are not lost. */
+function linksOn(links: readonly Link[], name: string): Link[] {
+  return rollsOf(links).flatMap(({ byInterface }) => byInterface.get(name) ?? []);
+}
+
+export function hasLost(links: readonly Link[]): boolean {
+  return rollsOf(links).some(roll => roll.hasLost);
+}
+
+/** What is left of a link that ended: nothing, or the order to stay dark until it returns. */
+export function afterEnd(link: Link): Link[] {
+  const { profile } = link;
+  if (profile?.['on-loss'] !== 'block' || profile['default-route'] === 'none' || link.released === true)
+    return [];
+  return [{ ...link, lost: true }];
+}
+
+/**
+ * The links whose interface is still there, under the name that it has now. Links are dropped by index, not by name:
+ * pppd killed by a signal runs no ip-down, and its successor may already have the name.
+ */
+export function dropVanished(
+  links: Link[],
+  interfaces: readonly Interface[],
+): { links: Link[]; vanished: Link[] } {
+  const byIndex = interfacesByIndex(interfaces);
+  const isAsBefore = (link: Link) => link.lost !== true && byIndex.get(link.ifindex)?.name === link.interface;
+  const hasNews = (bucket: Bucket) => {
+    if (lookedAfter.get(bucket) === interfaces) return false;
+    if (!bucket.every(isAsBefore)) return true;
+    lookedAfter.set(bucket, interfaces);
+    return false;
+  };
+  if (!bucketsOf(links).some(hasNews)) return { links, vanished: [] };
+  const vanished = links.filter(link => link.lost !== true && !byIndex.has(link.ifindex));
+  const kept = links.flatMap(link => {
+    if (link.lost === true) return [link];
+    const face = byIndex.get(link.ifindex);
+    if (face === undefined) return afterEnd(link);
+    return [face.name === link.interface ? link : { ...link, interface: face.name }];
+  });
+  return { links: mergeLost(kept), vanished };
+}
+
+const interfacesByIndex = memoize(
+  (interfaces: readonly Interface[]) => new Map(interfaces.map(face => [face.ifindex, face])),
+);
+/** The interfaces among which all links of a bucket were found. */
+const lookedAfter = new WeakMap<Bucket, readonly Interface[]>();
+
+const otherFamily: Record<Family, Family> = { inet: 'inet6', inet6: 'inet' };
+
+/** What is left to stay dark for, without one family: nothing, if the profile never sent the other over the link. */
+export function withoutFamily(link: Link, family: Family): Link[] {
+  const rest: Link = { ...link, [family]: undefined };
+  const isRouted = rest.inet !== undefined || (rest.inet6 !== undefined && rest.profile?.ipv6 === 'route');
+  return isRouted ? [rest] : [];
+}
+
+/** pppd tells the end of each family by itself: what it says of one link makes one loss. */
+function mergeLost(links: readonly Link[]): Link[] {
+  const lost = new Map<number, Link>();
+  for (const link of links.filter(candidate => candidate.lost === true)) {
+    const earlier = lost.get(link.order);
+    lost.set(link.order, {
+      ...link,
+      inet: link.inet ?? earlier?.inet,
+      inet6: link.inet6 ?? earlier?.inet6,
+    });
+  }
+  return [...links.filter(link => link.lost !== true), ...lost.values()];
+}
+
+function sameText(a: Link, b: Link): boolean {
+  return JSON.stringify(a) === JSON.stringify({ ...b, released: a.released });
+}

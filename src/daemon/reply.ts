@@ -1,0 +1,30 @@
+import type { Applied } from '../core/link/link.ts';
+import { isServerKnown } from '../core/link/server.ts';
+import { linksLine } from '../core/tell/status.ts';
+import { failureLines } from './condition.ts';
+import type { Settlement } from './settle.ts';
+
+/** An answer to a hook: docs/wire.md. */
+export type Reply =
+  | { ok: true; text: string }
+  | { ok: false; code: 'ROUTE' | 'SERVER'; text: string }
+  /** `saved` resolves when what the event changed is on disk. */
+  | { ok: false; code: 'STATE'; text: string; saved: Promise<void> };
+
+/** What there is to say to an event that was taken in, after the look at the kernel that followed. */
+export function replyTo(
+  { outcome, link, because }: Applied,
+  settlement: Settlement,
+  nextSave: () => Promise<void>,
+): Reply {
+  const { stateFault, failures, state, decision } = settlement;
+  // First: a down that comes again has nothing to do, and what it did may still be in memory only.
+  if (stateFault !== undefined) return { ok: false, code: 'STATE', text: stateFault, saved: nextSave() };
+  if (outcome === 'stale') return { ok: true, text: `nothing to do: ${because}` };
+  if (failures.length > 0) return { ok: false, code: 'ROUTE', text: failureLines(settlement).join('; ') };
+  // Where a server is known the default is on the link, and the status has the name that does not resolve.
+  if (outcome !== 'down' && link !== undefined && !isServerKnown(link))
+    return { ok: false, code: 'SERVER', text: `no address for ${(link.unresolved ?? []).join(', ')}` };
+  const told = outcome === 'down' || link === undefined ? state.links : [link];
+  return { ok: true, text: linksLine(told, decision) };
+}
