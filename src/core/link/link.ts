@@ -33,6 +33,8 @@ export interface Link extends Traits {
   lost?: boolean | undefined;
   /** The admin took the routes off this link; it is left alone until it comes up anew. */
   released?: boolean | undefined;
+  /** Its server is being looked for: what is not known yet is no fault. */
+  asking?: boolean | undefined;
 }
 
 /** What became of an event. `stale`: it is about a link that is no more, or not yet. */

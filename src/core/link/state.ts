@@ -10,7 +10,7 @@ export const schemaNumber = 1;
 const optionalText = v.optional(v.string());
 const ends = v.optional(v.object({ local: optionalText, remote: optionalText }));
 
-const SavedDefaultSchema = v.object({
+export const SavedDefaultSchema = v.object({
   family: v.picklist(['inet', 'inet6']),
   /** `ip route add` takes this line as it stands. */
   route: v.pipe(v.string(), v.regex(/^[ -~]+$/)),
@@ -20,31 +20,33 @@ const SavedDefaultSchema = v.object({
   unnumbered: v.optional(v.boolean()),
 });
 
+export const LinkSchema = v.object({
+  interface: v.string(),
+  ifindex: v.pipe(v.number(), v.integer()),
+  ipparam: optionalText,
+  linkname: optionalText,
+  peername: optionalText,
+  call: optionalText,
+  manager: optionalText,
+  pid: v.optional(v.number()),
+  profile: v.optional(v.object({ name: v.string(), ...ProfileSchema.entries })),
+  inet: ends,
+  inet6: ends,
+  order: v.number(),
+  peerOptions: v.array(v.string()),
+  servers: v.array(v.string()),
+  unresolved: v.optional(v.array(v.string())),
+  lost: v.optional(v.boolean()),
+  released: v.optional(v.boolean()),
+  /** Its server is being looked for: what is not known yet is no fault. */
+  asking: v.optional(v.boolean()),
+});
+
 export const StateSchema = v.object({
   schema: v.literal(schemaNumber),
   bootId: v.string(),
   savedDefaults: v.array(SavedDefaultSchema),
-  links: v.array(
-    v.object({
-      interface: v.string(),
-      ifindex: v.pipe(v.number(), v.integer()),
-      ipparam: optionalText,
-      linkname: optionalText,
-      peername: optionalText,
-      call: optionalText,
-      manager: optionalText,
-      pid: v.optional(v.number()),
-      profile: v.optional(v.object({ name: v.string(), ...ProfileSchema.entries })),
-      inet: ends,
-      inet6: ends,
-      order: v.number(),
-      peerOptions: v.array(v.string()),
-      servers: v.array(v.string()),
-      unresolved: v.optional(v.array(v.string())),
-      lost: v.optional(v.boolean()),
-      released: v.optional(v.boolean()),
-    }),
-  ),
+  links: v.array(LinkSchema),
 });
 
 /** What must outlive the daemon: the defaults that it displaced and the links that it knows. */
