@@ -1,36 +1,25 @@
-import { isDeepStrictEqual } from 'node:util';
-import { absorbEvent, afterAll, type Findings } from '../core/link/absorb.ts';
+import { configureLinks, lookupsOf, recallLinks, releaseLinks, takeEvent } from '../core/link/change.ts';
 import type { LinkEvent } from '../core/link/event.ts';
-import type { Applied, Link } from '../core/link/link.ts';
+import { afterAll, type Link } from '../core/link/link.ts';
 import { type Profile, profileFor } from '../core/link/profile.ts';
-import { emptyState, type State } from '../core/link/state.ts';
+import { wantedServers } from '../core/link/server.ts';
 import type { Observed } from '../core/route/observed.ts';
 import { eventFields, messageIds } from '../core/tell/message.ts';
-import { reasonOf } from '../core/tell/reason.ts';
 import { type Rehearsal, rehearse } from '../core/tell/rehearsal.ts';
 import type { Snapshot } from '../core/tell/snapshot.ts';
 import { eventLine, linkLine } from '../core/tell/status.ts';
-import { Amendments, noServers } from './amendments.ts';
-import { Condition } from './condition.ts';
+import { Health } from './health.ts';
+import { type AskHook, Lookups } from './lookups.ts';
+import { Loop } from './loop.ts';
 import { type Reply, replyTo } from './reply.ts';
-import type { FindServers, Kernel, Questions, Sentences, Store } from './rooms.ts';
-import { asksForForwarding, type Settlement, Settler } from './settle.ts';
-import { Turns } from './turns.ts';
-
-/*
- * INVARIANTS
- * 1. One reconcile at a time. Events that come meanwhile wait and share the next one, in the order they came.
- * 2. Events of one interface are taken one after the other, also while a server's name is being looked up.
- * 3. The state changes in a reconcile only; what else wants to change it waits in #amendments.
- * 4. An event is taken in by the configuration of that moment, however long it waited.
- * 5. What the kernel shows decides; what is remembered only says which links are ours and what was displaced.
- * 6. Nothing is decided before the state has been read: what happens earlier (the kernel speaks, a signal) waits for it.
- */
+import type { Kernel, Loaded, LookUp, Sentences, Store } from './rooms.ts';
+import { asksForForwarding } from './settle.ts';
+import { isShownIn } from './shown.ts';
 
 export interface DaemonOptions {
   kernel: Kernel;
   store: Store;
-  findServers: FindServers;
+  lookUp: LookUp;
   journal: Sentences;
   /** Called with the status line whenever it changes. */
   onStatus(line: string): void;
@@ -39,58 +28,28 @@ export interface DaemonOptions {
   retryAfter: number;
 }
 
-/** An event, and who waits for the answer. */
-interface Told {
-  event: LinkEvent;
-  arrival: number;
-  answer(reply: Reply): void;
-  refuse(error: unknown): void;
-}
-
-interface Pending extends Told {
-  findings: Findings | undefined;
-}
-
-/** The story of one event, and of everything else that calls for a look at the routes. */
+/** What can be asked of the daemon. Whatever changes links is a change in the inbox of its loop. */
 export class Daemon {
   readonly #options: DaemonOptions;
-  #settler: Settler;
-  #state: State;
-  #settlement: Settlement | undefined;
-  /** undefined: the configuration could not be read yet. */
-  #profiles: readonly Profile[] | undefined;
-  readonly #pending: Pending[] = [];
-  readonly #amendments: Amendments;
-  /** Told when the state is on disk again. */
-  readonly #unsaved: (() => void)[] = [];
-  /** Of the events of each interface. */
-  readonly #turns = new Turns();
-  #running: Promise<boolean> | undefined;
-  /** Resolves when the state has been read. */
-  readonly #loaded: Promise<void>;
-  #whenLoaded: () => void = () => undefined;
-  #again = false;
-  /** What the next look must be sure of. */
-  #news: Questions['news'] = 'heard';
-  #changes = 0;
-  /** The number of the next event. */
+  readonly #loop: Loop;
+  readonly #lookups: Lookups;
+  readonly #health: Health;
+  /** The number of the next event: the newest link has the highest. */
   #arrivals = 1;
-  /** The number that the last release has among the events. */
-  #lastRelease = 0;
-  readonly #condition: Condition;
+  #isPartial = false;
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
-    this.#state = emptyState(options.bootId);
-    this.#settler = new Settler(options, this.#state);
-    this.#loaded = new Promise(resolve => {
-      this.#whenLoaded = resolve;
-    });
-    this.#condition = new Condition(options);
-    this.#amendments = new Amendments({
+    this.#health = new Health(options);
+    this.#lookups = new Lookups(options.lookUp, change => this.#loop.put({ change }));
+    this.#loop = new Loop({
       ...options,
-      links: () => this.#state.links,
-      onDue: () => void this.reconcile(),
+      health: this.#health,
+      onIdle: settlement => {
+        this.#lookups.followUplinks(settlement);
+        this.#scheduleRetry();
+      },
     });
   }
 
@@ -102,37 +61,44 @@ export class Daemon {
   async start(
     readProfiles: (links: readonly Link[]) => Promise<readonly Profile[] | undefined>,
   ): Promise<void> {
-    const { store, journal, bootId } = this.#options;
-    const { state, notices } = await store.load(bootId);
-    for (const { level, text } of notices)
-      journal[level === 'warning' ? 'warn' : 'notice']({ MESSAGE_ID: messageIds.stateSetAside }, text);
-    this.#state = state;
-    this.#arrivals = afterAll(state.links);
-    this.#settler = new Settler(this.#options, state);
-    const profiles = await readProfiles(state.links);
-    this.#whenLoaded();
+    const { store, bootId } = this.#options;
+    this.#load(store.load(bootId));
+    const { links, others } = this.#loop.state;
+    const profiles = await readProfiles([...links, ...others]);
+    this.#loop.begin();
     await (profiles === undefined ? this.reconcile() : this.configure(profiles));
   }
 
-  /** A new configuration; links that are up move to what it says without a gap. */
+  /** A new configuration; links that are up move to what it says without a gap. Resolves when the kernel was looked at after it. */
   async configure(profiles: readonly Profile[]): Promise<void> {
-    this.#profiles = profiles;
-    await this.#loaded;
-    await this.#amendments.refresh(link => {
-      const profile = profileFor(profiles, link);
-      return isDeepStrictEqual(profile, link.profile) ? undefined : { profile };
+    this.#loop.profiles = profiles;
+    const settled = this.#loop.change({
+      change: configureLinks,
+      onTaken: ({ lookups }) => this.#lookups.begin(lookups),
     });
+    settled.catch(() => undefined);
     await this.reconcile();
+    // Where ip cannot be asked it waits, and nobody need wait with it.
+    if (!this.#health.hasFault('ip')) await settled;
   }
 
   /**
-   * Applies an event; the answer comes when the kernel's routes have been looked at after the change.
+   * Applies an event; the answer comes when the kernel's routes have been looked at after the change, and its servers were
+   * found or have no address. `askHook`: its hook waits, and can be asked how the link is carried.
    * @throws Error where the event cannot be taken in by a fault of our own; all is as if it had not come.
    */
-  async handle(event: LinkEvent): Promise<Reply> {
-    // Before anything is waited for: which link is the newest must not hang on whose name resolves first.
-    const arrival = this.#arrivals++;
-    return this.#turns.take(event.interface, () => this.#handleInTurn(event, arrival));
+  async handle(event: LinkEvent, askHook?: AskHook): Promise<Reply> {
+    const { changed, settlement } = await this.#loop.change({
+      change: takeEvent(event, { arrival: this.#arrivals++, canAsk: askHook !== undefined }),
+      event,
+      isShown: observed => isShownIn(observed, event),
+      onTaken: taken => {
+        const level = taken.outcome === 'stale' ? 'notice' : 'info';
+        this.#options.journal[level](eventFields(event, taken), eventLine(event, taken));
+        this.#lookups.begin(taken.lookups, askHook);
+      },
+    });
+    return replyTo(changed, settlement, () => this.#loop.nextSave());
   }
 
   /**
@@ -140,51 +106,44 @@ export class Daemon {
    * if anything had to be changed.
    */
   reconcile(): Promise<boolean> {
-    this.#news = 'all';
-    return this.#reconcileSoon();
+    return this.#loop.wake('all');
   }
 
   /** The same where nothing calls for it: the kernel is not made to say anything, and so nobody else hears of it. */
   check(): Promise<boolean> {
-    return this.#reconcileSoon();
-  }
-
-  #reconcileSoon(): Promise<boolean> {
-    this.#again = true;
-    this.#running ??= this.#run();
-    return this.#running;
+    return this.#loop.wake();
   }
 
   /** The admin's word: every link is let go until it comes up anew, and the uplink gets its defaults back. */
   async release(): Promise<Snapshot> {
-    const { journal } = this.#options;
+    const { journal, store } = this.#options;
     journal.notice(
       { MESSAGE_ID: messageIds.uplinkRestored },
       'restoring the uplink, as the administrator asked; links that are up are left alone until they come up anew',
     );
-    this.#lastRelease = this.#arrivals++;
-    this.#amendments.add(links =>
-      links.filter(link => link.lost !== true).map(link => ({ ...link, released: true })),
-    );
+    this.#loop.put({ change: releaseLinks });
+    this.#tellUnreadable(store.setAside());
     await this.reconcile();
     return this.snapshot();
   }
 
   /** Something outside of the routes is wrong, or right again (`undefined`): said in the status. */
   report(origin: string, fault: string | undefined): void {
-    this.#condition.report(origin, fault);
+    this.#health.report(origin, fault);
   }
 
   /** How things stand, for the control socket. */
   snapshot(): Snapshot {
-    const { status, troubles, warnings } = this.#condition;
+    const { status, troubles, warnings } = this.#health;
+    const { links, others, savedDefaults } = this.#loop.state;
+    const says = (link: Link) => linkLine(link, this.#loop.settlement?.decision);
     return {
       status,
       degraded: troubles.length > 0,
       troubles,
       warnings,
-      links: this.#state.links.map(link => ({ ...link, says: linkLine(link, this.#settlement?.decision) })),
-      savedDefaults: this.#state.savedDefaults,
+      links: [...links, ...others].map(link => ({ ...link, says: says(link) })),
+      savedDefaults: [...savedDefaults],
     };
   }
 
@@ -194,163 +153,74 @@ export class Daemon {
    */
   async look(): Promise<Observed> {
     await this.reconcile();
-    if (this.#settlement === undefined || this.#condition.hasFault('ip'))
-      throw new Error(this.#condition.troubles.join('; '));
-    return this.#options.kernel.survey({ forwarding: asksForForwarding(this.#state) });
+    if (this.#loop.settlement === undefined || this.#health.hasFault('ip'))
+      throw new Error(this.#health.troubles.join('; '));
+    return this.#options.kernel.survey({ forwarding: asksForForwarding(this.#loop.state) });
   }
 
   /** What would be done at an event: a dry run against what the kernel has now. */
   async rehearse(event: LinkEvent): Promise<Rehearsal> {
     await this.look();
-    const observed = await this.#options.kernel.survey({ forwarding: true });
-    const findings = await this.#findingsAbout(event);
-    return rehearse({ state: this.#state, observed, event, findings });
+    const { kernel, lookUp } = this.#options;
+    const observed = await kernel.survey({ forwarding: true });
+    const { state, profiles } = this.#loop;
+    const profile = profiles && profileFor(profiles, event);
+    const { addresses, names } = wantedServers({ profile, peerOptions: event.peerOptions });
+    const { servers, unresolved } = await lookUp(names);
+    const found = { servers: [...addresses, ...servers], unresolved };
+    return rehearse({ state, observed, event, profiles, found });
   }
 
-  /** Resolves when the reconcile under way is done with; there are no more by themselves. */
+  /** Resolves when the pass under way is done with; there are no more by themselves. */
   async close(): Promise<void> {
-    await this.#running?.catch(() => undefined);
-    this.#amendments.close();
+    await this.#loop.close();
+    clearTimeout(this.#retry);
   }
 
-  #handleInTurn(event: LinkEvent, arrival: number): Promise<Reply> {
-    return new Promise((answer, refuse) => {
-      this.#prepare({ event, arrival, answer, refuse }).catch(refuse);
-    });
-  }
-
-  /** Finds out what there is to know before an event can be taken in. */
-  async #prepare(told: Told): Promise<void> {
-    const findings = await this.#findingsAbout(told.event);
-    this.#pending.push({ ...told, findings });
-    void this.reconcile();
-  }
-
-  /** What the configuration wants of a link that comes up, and where its server is; undefined: it could not be read. */
-  async #findingsAbout(event: LinkEvent): Promise<Findings | undefined> {
-    const wish = this.#wishFor(event);
-    if (wish === undefined) return undefined;
-    const { profile } = wish;
-    return {
-      profile,
-      ...(profile === undefined ? noServers : await this.#options.findServers(profile, event)),
+  #load({ savedDefaults, links, notices, unreadable }: Loaded): void {
+    const { journal, bootId } = this.#options;
+    for (const { level, text } of notices)
+      journal[level === 'warning' ? 'warn' : 'notice']({ MESSAGE_ID: messageIds.stateSetAside }, text);
+    // Whoever was asked has gone.
+    const found = links.map(link => (link.asking === true ? { ...link, asking: undefined } : link));
+    const state = {
+      bootId,
+      savedDefaults,
+      links: found.filter(({ profile }) => profile !== undefined),
+      others: found.filter(({ profile }) => profile === undefined),
     };
+    this.#loop.load(state);
+    this.#arrivals = afterAll(state);
+    this.#tellUnreadable(unreadable);
   }
 
-  #wishFor(event: LinkEvent): { profile: Profile | undefined } | undefined {
-    const isUp = event.name.endsWith('-up');
-    return this.#profiles && { profile: isUp ? profileFor(this.#profiles, event) : undefined };
+  /** Whatever is wrong may come right without a word: look again by and by. */
+  #scheduleRetry(): void {
+    clearTimeout(this.#retry);
+    if (this.#health.troubles.length === 0) return;
+    this.#retry = setTimeout(() => {
+      if (this.#isPartial) this.#reread();
+      this.#lookups.begin(lookupsOf(this.#loop.state.links, link => (link.unresolved ?? []).length > 0));
+      void this.reconcile();
+    }, this.#options.retryAfter);
   }
 
-  async #run(): Promise<boolean> {
-    await this.#loaded;
-    const before = this.#changes;
-    try {
-      while (this.#again) {
-        this.#again = false;
-        const batch = this.#pending.splice(0);
-        try {
-          await this.#takeIn(batch);
-          this.report('ip', undefined);
-        } catch (error) {
-          this.report('ip', reasonOf(error));
-          // Without an answer, so that the hook spools what only memory has. The event waits here until ip can be asked.
-          this.#pending.unshift(...batch);
-        }
-        this.#condition.follow(this.#state.links, this.#settlement);
-      }
-    } finally {
-      // Before anything else can happen: what is asked for from now on is looked at by another run.
-      this.#running = undefined;
-    }
-    const isTroubled = this.#condition.troubles.length > 0;
-    this.#amendments.follow(this.#settlement, { isTroubled });
-    return this.#changes > before;
+  #reread(): void {
+    const { savedDefaults, links, unreadable } = this.#options.store.reread();
+    if (links.length + savedDefaults.length > 0) this.#loop.put({ change: recallLinks(links) });
+    this.#loop.recall(savedDefaults);
+    this.#tellUnreadable(unreadable);
   }
 
-  /** Where something here stumbles over an event, that event is refused, and no other suffers. */
-  async #takeIn(batch: readonly Pending[]): Promise<void> {
-    try {
-      await this.#reconcileOnce(batch);
-    } catch (error) {
-      if (isOfKernel(error) || batch.length === 0) throw error;
-      // Throws where it was not for an event.
-      await this.#reconcileOnce([]);
-      const [only, ...others] = batch;
-      if (only === undefined) return;
-      if (others.length > 0) for (const pending of batch) await this.#takeIn([pending]);
-      else this.#refuse(only, error);
-    }
-  }
-
-  #refuse({ event, refuse }: Pending, error: unknown): void {
-    this.#options.journal.error(
-      {
-        MESSAGE_ID: messageIds.eventRefused,
-        PPP_LINK: event.interface,
-        PPP_EVENT: event.name,
-        STACK: error instanceof Error ? error.stack : undefined,
-      },
-      `not taking in ${event.name} ${event.interface}, by a fault of ppp-routed: ${reasonOf(error)}`,
+  #tellUnreadable(unreadable: Loaded['unreadable']): void {
+    const [first] = unreadable;
+    this.#isPartial = first !== undefined;
+    this.#loop.isPartial = this.#isPartial;
+    const more = unreadable.length > 1 ? ` (and ${unreadable.length - 1} more files)` : '';
+    this.report(
+      'unreadable',
+      first &&
+        `${first.path} ${first.why}${more}: no route of ours is removed and no default restored, because a link that must stay dark may be in it`,
     );
-    refuse(error);
   }
-
-  async #reconcileOnce(batch: readonly Pending[]): Promise<void> {
-    const news = this.#news;
-    this.#news = 'heard';
-    const { observed, state } = await this.#settler.look(this.#state, news);
-    this.#state = { ...state, links: this.#amendments.applyTo(state.links) };
-    const { applied, settlement } = await this.#settle(batch, observed);
-    this.#settlement = settlement;
-    this.#state = settlement.state;
-    this.#changes += settlement.changes;
-    this.report('state', settlement.stateFault);
-    if (settlement.stateFault === undefined) for (const tell of this.#unsaved.splice(0)) tell();
-    batch.forEach((pending, i) => {
-      const result = applied[i];
-      if (result !== undefined) pending.answer(replyTo(result, settlement, () => this.#nextSave()));
-      else this.#prepare(pending).catch(pending.refuse);
-    });
-  }
-
-  #nextSave(): Promise<void> {
-    return new Promise(resolve => this.#unsaved.push(resolve));
-  }
-
-  /** The events into the state, and the state into the kernel. */
-  async #settle(batch: readonly Pending[], observed: Observed) {
-    const { links } = this.#state;
-    try {
-      const applied = batch.map(pending => this.#absorb(pending, observed));
-      return { applied, settlement: await this.#settler.settle(this.#state) };
-    } catch (error) {
-      // What was displaced before the fault is known to the disk, as it is after a kill.
-      const { savedDefaults } = this.#settler.onDisk;
-      this.#state = { ...this.#state, savedDefaults, ...(!isOfKernel(error) && { links }) };
-      throw error;
-    }
-  }
-
-  /** One event into the state; undefined: since it was prepared, the configuration wants something else. */
-  #absorb({ event, arrival, findings }: Pending, observed: Observed): Applied | undefined {
-    const wish = this.#wishFor(event);
-    const isOfToday =
-      findings === undefined ? wish === undefined : isDeepStrictEqual(findings.profile, wish?.profile);
-    if (!isOfToday) return undefined;
-    const applied = absorbEvent(
-      this.#state.links,
-      { event, arrival, findings, isLetGo: arrival < this.#lastRelease },
-      observed.interfaces,
-    );
-    this.#state = { ...this.#state, links: applied.links };
-    const level = applied.outcome === 'stale' ? 'notice' : 'info';
-    this.#options.journal[level](eventFields(event, applied), eventLine(event, applied));
-    return applied;
-  }
-}
-
-/** `ip` could not be asked: nothing is wrong with what it was to be asked. */
-function isOfKernel(error: unknown): boolean {
-  return error instanceof Error && error.name === 'IpError';
 }

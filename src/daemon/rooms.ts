@@ -1,6 +1,6 @@
 import type { Step } from '../core/decide/plan.ts';
-import type { Profile } from '../core/link/profile.ts';
-import type { State } from '../core/link/state.ts';
+import type { Link } from '../core/link/link.ts';
+import type { SavedDefault } from '../core/link/state.ts';
 import type { Observed } from '../core/route/observed.ts';
 import type { Prefix } from '../core/route/prefix.ts';
 
@@ -21,11 +21,11 @@ export interface Questions {
   /** Foreign routes matter where they cover one of these, beside the defaults. */
   destinations: readonly Prefix[];
   /**
-   * How sure it must be. `all`: the kernel is heard out on what it has done until now. `after`: right after a change of our
-   * own, which has heard it out itself. `heard`: what it has said by itself will do, which leaves it in peace; `ip` is asked
-   * whether it answers.
+   * How sure it must be. `known`: what the monitor has said by now will do, and `ip` is not asked. `heard`: the same, and `ip`
+   * is asked whether it answers. `all`: with all that the kernel has done until now (a barrier). `after`: right after a change
+   * of our own, which ended with a barrier itself.
    */
-  news: 'all' | 'after' | 'heard';
+  news: 'known' | 'heard' | 'all' | 'after';
 }
 
 /** The kernel's routes. Where `ip` cannot be asked, each throws an error of the name `IpError`. */
@@ -37,23 +37,32 @@ export interface Kernel {
   apply(steps: readonly Step[]): Promise<StepResult[]>;
 }
 
-/** Where the state is kept. `save` must not return before the state would survive a crash. */
+/** What was found of the state of this boot. */
+export interface Loaded {
+  savedDefaults: SavedDefault[];
+  links: Link[];
+  /** A sentence each; `warning` where something was lost or wrong. */
+  notices: { level: 'notice' | 'warning'; text: string }[];
+  /** Files that are damaged or cannot be read: what they hold is not known. */
+  unreadable: { path: string; why: string }[];
+}
+
+/** Where the state is kept. What is written survives a kill when the call returns; where it cannot be written it throws. */
 export interface Store {
-  load(bootId: string): Promise<{ state: State; notices: { level: 'notice' | 'warning'; text: string }[] }>;
-  save(state: State): Promise<void>;
+  load(bootId: string): Loaded;
+  /** Tries the files again that could not be read. */
+  reread(): Loaded;
+  saveLink(link: Link): void;
+  removeLink(link: Link): void;
+  saveDefaults(savedDefaults: readonly SavedDefault[]): void;
+  /** Puts the files aside that cannot be read. Returns what could not be. */
+  setAside(): { path: string; why: string }[];
 }
 
-/** The VPN server's addresses, and the names that have none yet. */
-export interface ServerAddresses {
-  servers: string[];
-  unresolved: string[];
-}
-
-/** Finds the addresses of VPN servers. Never throws. */
-export type FindServers = (
-  profile: Profile,
-  link: { peerOptions: readonly string[] },
-) => Promise<ServerAddresses>;
+/** Looks names up: their addresses, and the names that have none. Never rejects. */
+export type LookUp = (
+  names: readonly string[],
+) => Promise<{ servers: readonly string[]; unresolved: string[] }>;
 
 type Log = (fields: object, text: string) => void;
 

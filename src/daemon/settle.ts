@@ -2,16 +2,16 @@ import { type Decision, decide } from '../core/decide/decide.ts';
 import { destinationsOf } from '../core/decide/destinations.ts';
 import { type Step, sentenceOf, shellCommandOf } from '../core/decide/plan.ts';
 import { uplinkDefaults } from '../core/decide/uplink.ts';
-import { linksOnDisk } from '../core/link/absorb.ts';
-import { byBucket, linksNotIn } from '../core/link/bucket.ts';
-import { dropVanished } from '../core/link/link.ts';
-import { isSameState, type State } from '../core/link/state.ts';
+import { linksOnDisk } from '../core/link/change.ts';
+import { dropVanished, type Link } from '../core/link/link.ts';
+import type { State } from '../core/link/state.ts';
+import { memoize } from '../core/route/memoize.ts';
 import type { Observed } from '../core/route/observed.ts';
 import { families } from '../core/route/prefix.ts';
 import { messageIds, stepFields, vanishedFields } from '../core/tell/message.ts';
-import { reasonOf } from '../core/tell/reason.ts';
 import { vanishedLine } from '../core/tell/status.ts';
 import type { Kernel, Questions, Sentences, Store } from './rooms.ts';
+import { SavedState } from './saved-state.ts';
 
 /** A step that the kernel would not take. */
 export interface StepFailure {
@@ -38,24 +38,23 @@ const mostRounds = 6;
 /** Makes the kernel's routes what they should be, and never takes what is not saved. */
 export class Settler {
   readonly #kernel: Kernel;
-  readonly #store: Store;
   readonly #journal: Sentences;
-  /** The state that is on disk. */
-  #durable: State;
+  readonly #saved: SavedState;
   #failures: readonly StepFailure[] = [];
   /** Whatever was read at the start, the state may have been lost. */
   #isForgetful = true;
+  /** A part of the state cannot be read. */
+  isPartial = false;
 
   constructor(rooms: { kernel: Kernel; store: Store; journal: Sentences }, onDisk: State) {
     this.#kernel = rooms.kernel;
-    this.#store = rooms.store;
     this.#journal = rooms.journal;
-    this.#durable = onDisk;
+    this.#saved = new SavedState(rooms.store, onDisk);
   }
 
   /** What would survive a kill. */
   get onDisk(): State {
-    return this.#durable;
+    return this.#saved.state;
   }
 
   /** Decides, saves and changes until a look at the kernel finds nothing left to do. The kernel was looked at just now. */
@@ -65,24 +64,15 @@ export class Settler {
     const refused = () => new Set([...failed.values()].flatMap(refusedBy));
     let current = wanted;
     let changes = 0;
-    const isForgetful = this.#isForgetful;
     for (let round = 1; ; round++) {
       const { observed, state } = await this.look(current, 'after');
       current = state;
-      let decision = decide({ state, observed, refused: refused(), isForgetful });
+      let decision = this.#decide(state, observed, refused());
       const isLast = decision.steps.every(step => isHopeless(step, failed)) || round > mostRounds;
-      // What only gives back can be forgotten when it is back: one write instead of two.
-      const mustSave = isLast || !this.#isOnDisk(decision.state);
-      const stateFault = mustSave ? await this.#save(decision.state) : undefined;
+      const stateFault = this.#save(decision.state, { forgets: isLast });
       if (stateFault === undefined) {
         current = decision.state;
-        for (const { route } of decision.dropped) {
-          const why = 'the uplink changed meanwhile, and what is there now stays';
-          this.#journal.notice(
-            { MESSAGE_ID: messageIds.defaultGivenUp, ROUTE: route },
-            `not bringing back ${route}: ${why}`,
-          );
-        }
+        for (const { route } of decision.dropped) this.#tellDropped(route);
       } else decision = this.#decideWithoutSaving(state, observed, refused());
       const steps = decision.steps.filter(step => !isHopeless(step, failed));
       if (steps.length === 0 || round > mostRounds) {
@@ -107,40 +97,34 @@ export class Settler {
     return { observed, state: links === state.links ? state : { ...state, links } };
   }
 
-  /** Does the state on disk have every link and every saved default of this one? */
-  #isOnDisk({ links, savedDefaults }: State): boolean {
-    const saved = new Set(this.#durable.savedDefaults.map(({ route }) => route));
-    return (
-      linksNotIn(links, this.#durable.links).length === 0 &&
-      savedDefaults.every(({ route }) => saved.has(route))
-    );
+  #decide(state: State, observed: Observed, refused: ReadonlySet<string>): Decision {
+    const { isPartial } = this;
+    return decide({ state, observed, refused, isForgetful: this.#isForgetful, isPartial });
   }
 
   /** What the state on disk asks for, without the links that are gone: all that may be done while it cannot be written. */
   #decideWithoutSaving(state: State, observed: Observed, refused: ReadonlySet<string>): Decision {
-    const links = linksOnDisk(state.links, this.#durable.links);
-    const decision = decide({
-      state: { ...this.#durable, links },
-      observed,
-      refused,
-      isForgetful: this.#isForgetful,
-    });
-    const safe = new Set(this.#durable.savedDefaults.map(({ route }) => route));
+    const { onDisk } = this;
+    const links = linksOnDisk(state.links, onDisk.links);
+    const decision = this.#decide({ ...onDisk, others: state.others, links }, observed, refused);
+    const safe = new Set(onDisk.savedDefaults.map(({ route }) => route));
     const isSafe = (step: Step) =>
       step.kind !== 'delete-route' || step.because !== 'displaced' || safe.has(step.route.line);
     return { ...decision, steps: decision.steps.filter(isSafe) };
   }
 
   /** The reason why it could not be saved. */
-  async #save(state: State): Promise<string | undefined> {
-    if (isSameState(state, this.#durable)) return undefined;
-    try {
-      await this.#store.save(state);
-      this.#durable = state;
-      return undefined;
-    } catch (error) {
-      return `${reasonOf(error)}; no default is moved until it can be saved`;
-    }
+  #save(state: State, how: { forgets: boolean }): string | undefined {
+    const fault = this.#saved.save(state, how);
+    return fault && `${fault}; no default is moved until it can be saved`;
+  }
+
+  #tellDropped(route: string): void {
+    const why = 'the uplink changed meanwhile, and what is there now stays';
+    this.#journal.notice(
+      { MESSAGE_ID: messageIds.defaultGivenUp, ROUTE: route },
+      `not bringing back ${route}: ${why}`,
+    );
   }
 
   /**
@@ -153,8 +137,8 @@ export class Settler {
   ): Promise<{ failures: StepFailure[]; taken: number }> {
     const failures: StepFailure[] = [];
     let taken = 0;
-    const devices = devicesOfLinks(this.#durable.links);
-    const isOfLink = (dev: string) => devices.some(some => some.has(dev));
+    const devices = devicesOfLinks(this.onDisk.links);
+    const isOfLink = (dev: string) => devices.has(dev);
     const isTold = (step: Step) =>
       this.#failures.some(earlier => shellCommandOf(earlier.step) === shellCommandOf(step));
     for (const { step, error, skipped, unsure } of await this.#kernel.apply(steps)) {
@@ -181,7 +165,7 @@ export class Settler {
 
 /** Proxy neighbours answer only where the interface forwards. */
 export function asksForForwarding({ links }: State): boolean {
-  return askForForwarding(links).includes(true);
+  return askForForwarding(links);
 }
 
 /** The defaults that lead past our links, those that are displaced included, in one text to compare. */
@@ -195,9 +179,9 @@ export function uplinksOf({ decision, observed }: Settlement): string {
   return [...new Set(lines)].sort().join('\n');
 }
 
-const devicesOfLinks = byBucket(links => new Set(links.map(link => link.interface)));
+const devicesOfLinks = memoize((links: readonly Link[]) => new Set(links.map(link => link.interface)));
 
-const askForForwarding = byBucket(links =>
+const askForForwarding = memoize((links: readonly Link[]) =>
   links.some(({ profile }) => (profile?.['proxy-arp'] ?? 'off') !== 'off'),
 );
 

@@ -1,8 +1,10 @@
 // What a test of the daemon says of its machine: the disk, the profiles, the events and the links that are plugged in.
 import * as v from 'valibot';
 import type { LinkEvent } from '../../src/core/link/event.ts';
+import type { Link } from '../../src/core/link/link.ts';
 import { type Profile, ProfileSchema } from '../../src/core/link/profile.ts';
-import { emptyState, type State } from '../../src/core/link/state.ts';
+import type { SavedDefault } from '../../src/core/link/state.ts';
+import type { Loaded, Store } from '../../src/daemon/rooms.ts';
 import type { FakeKernel } from './fake-kernel.ts';
 
 export const server = '203.0.113.5';
@@ -14,19 +16,59 @@ export const quiet = {
 };
 
 /** A disk that a test can make fail, and that a crash cannot take anything from. */
-export class Disk {
-  state: State = emptyState('boot');
+export class Disk implements Store {
+  readonly #links = new Map<string, Link>();
+  #savedDefaults: readonly SavedDefault[] = [];
+  unreadable: Loaded['unreadable'] = [];
   full = false;
   beforeSave: () => void = () => undefined;
-  async load() {
-    return { state: structuredClone(this.state), notices: [] };
+
+  /** What a daemon that starts would read. */
+  get state(): { savedDefaults: readonly SavedDefault[]; links: Link[] } {
+    return structuredClone({ savedDefaults: this.#savedDefaults, links: [...this.#links.values()] });
   }
-  async save(state: State): Promise<void> {
+
+  load(): Loaded {
+    const { links, savedDefaults } = this.state;
+    return { links, savedDefaults: [...savedDefaults], notices: [], unreadable: this.unreadable };
+  }
+
+  reread(): Loaded {
+    return { links: [], savedDefaults: [], notices: [], unreadable: this.unreadable };
+  }
+
+  saveLink(link: Link): void {
+    this.#write(() => this.#links.set(keyOf(link), structuredClone(link)));
+  }
+
+  removeLink(link: Link): void {
+    this.#write(() => this.#links.delete(keyOf(link)));
+  }
+
+  saveDefaults(savedDefaults: readonly SavedDefault[]): void {
+    this.#write(() => {
+      this.#savedDefaults = structuredClone(savedDefaults);
+    });
+  }
+
+  setAside(): Loaded['unreadable'] {
+    this.unreadable = [];
+    return [];
+  }
+
+  #write(write: () => void): void {
     this.beforeSave();
     if (this.full) throw new Error('no space left on device');
-    this.state = structuredClone(state);
+    write();
   }
 }
+
+function keyOf({ ifindex, lost }: Link): string {
+  return `${ifindex}${lost === true ? ' lost' : ''}`;
+}
+
+/** Names that are looked up for nobody. */
+export const noNames = async (names: readonly string[]) => ({ servers: [], unresolved: [...names] });
 
 export function profile(name: string, settings: object): Profile {
   return { name, ...v.parse(ProfileSchema, { server, ...settings }) };

@@ -41,9 +41,8 @@ async function machineWith(
   const daemon = new Daemon({
     kernel,
     store: disk,
-    findServers: async wish => {
+    lookUp: async asked => {
       await names.before();
-      const asked = [wish.server].flat().filter(one => one !== 'none');
       return {
         servers: asked.flatMap(one => names.answers[one] ?? []),
         unresolved: asked.filter(one => names.answers[one] === undefined),
@@ -114,7 +113,6 @@ t.test(
   'the link is called again to another server, whose name does not resolve: not the pins of the one before',
   async t => {
     const { kernel, daemon, names } = await machine(profile('work', { ...wish, server: 'auto' }));
-    names.answers = { auto: server };
     const call = (peer: string) => event('ip-up', 'ppp0', { peerOptions: [`pty "pptp ${peer}"`] });
     plug(kernel, 'ppp0');
     await daemon.handle(call(name));
@@ -146,7 +144,6 @@ t.test('dark, and the link returns while its name does not resolve: the address 
 
 t.test('… by another server that has no address: it stays dark until it has', async t => {
   const { kernel, daemon, names } = await machine(profile('work', { ...block, server: 'auto' }));
-  names.answers = { auto: server };
   const call = (peer: string) => event('ip-up', 'ppp0', { peerOptions: [`pty "pptp ${peer}"`] });
   plug(kernel, 'ppp0');
   await daemon.handle(call(name));
@@ -160,7 +157,7 @@ t.test('… by another server that has no address: it stays dark until it has', 
     t.same(kernel.table(), [onUplink[0], ...dark], 'returned without a server');
     t.equal(daemon.snapshot().links.length, 2, 'no more are remembered');
   }
-  names.answers = { auto: '203.0.113.6' };
+  names.answers = { 'other.example.com': '203.0.113.6' };
   await daemon.configure([profile('work', { ...block, server: 'auto', priority: 1 })]);
   t.same(
     kernel.table(),

@@ -4,7 +4,7 @@ import { Daemon } from '../../src/daemon/daemon.ts';
 import { FakeKernel } from './fake-kernel.ts';
 import { Disk, event, plug, profile, quiet, server } from './machine.ts';
 
-const wish = profile('work', { 'default-route': 'replace' });
+const wish = profile('work', { 'default-route': 'replace', server: 'vpn.example.com' });
 
 async function machine() {
   const kernel = new FakeKernel();
@@ -14,7 +14,7 @@ async function machine() {
   const daemon = new Daemon({
     kernel,
     store: new Disk(),
-    findServers: async () => {
+    lookUp: async () => {
       await slow.lookup();
       return { servers: [server], unresolved: [] };
     },

@@ -10,7 +10,7 @@ import { modes } from './modes/index.ts';
 import { everything } from './modes/mode.ts';
 import { orphans } from './orphan.ts';
 import { pinsOf } from './pin.ts';
-import { planSteps, type Step, type Wanted } from './plan.ts';
+import { familyOfStep, planSteps, type Step, type Wanted } from './plan.ts';
 import { proxyNeighboursOf } from './proxy-neighbour.ts';
 import {
   foldSaved,
@@ -29,6 +29,8 @@ export interface Situation {
   refused: ReadonlySet<string>;
   /** True from a start until none is `orphaned`: where the state was lost, nobody knows which of our routes are leftovers. */
   isForgetful?: boolean;
+  /** A part of the state cannot be read. A lost link that must stay dark may be in it: nothing of ours is removed or restored. */
+  isPartial?: boolean;
 }
 
 /** What is to be saved, what is to be done, and what a person should know. */
@@ -49,7 +51,13 @@ export interface Decision {
 }
 
 /** The one decision: from what is known and what the kernel has, to what is saved and what is changed. */
-export function decide({ state, observed, refused, isForgetful = false }: Situation): Decision {
+export function decide({
+  state,
+  observed,
+  refused,
+  isForgetful = false,
+  isPartial = false,
+}: Situation): Decision {
   const demand = demandOf(state.links, observed);
   const wanted: Wanted = {
     routes: [...demand.routes],
@@ -114,8 +122,8 @@ export function decide({ state, observed, refused, isForgetful = false }: Situat
   for (const destination of pins.unreachable)
     troubles.push(`no uplink leads to ${destination}: it is pinned when one appears`);
   for (const { link } of demand.active) {
-    const { unresolved = [], servers } = link;
-    if (unresolved.length === 0) continue;
+    const { unresolved = [], servers, asking } = link;
+    if (unresolved.length === 0 || asking === true) continue;
     // One address is enough for the link to carry the default: the tunnel stands already, and it may well be to that one.
     const then = servers.length > 0 ? 'it is not pinned' : 'the default stays where it is';
     troubles.push(
@@ -132,7 +140,9 @@ export function decide({ state, observed, refused, isForgetful = false }: Situat
     );
   const keeps = new Set(orphaned.map(({ family }) => family));
   const steps = planSteps(observed, wanted).filter(
-    step => step.kind !== 'delete-route' || step.because !== 'obsolete' || !keeps.has(step.route.family),
+    step =>
+      !(isRemoval(step) && (isPartial || keeps.has(familyOfStep(step)))) &&
+      !(isPartial && step.kind === 'add-route' && step.purpose === 'restore'),
   );
   return {
     state: { ...state, savedDefaults },
@@ -149,6 +159,11 @@ export function decide({ state, observed, refused, isForgetful = false }: Situat
     dropped,
     orphaned,
   };
+}
+
+/** Something of ours goes. */
+function isRemoval(step: Step): boolean {
+  return step.kind.startsWith('delete-') && !(step.kind === 'delete-route' && step.because === 'displaced');
 }
 
 /**
@@ -238,7 +253,7 @@ const overlapping = new WeakMap<Link, { place: string; sayings: string[] }>();
 function unpinned(demand: Demand): string[] {
   const carriers = new Set(demand.carriers.values());
   return [...carriers].flatMap(({ link, profile }) => {
-    if (profile.server !== 'auto' || link.servers.length > 0) return [];
+    if (profile.server !== 'auto' || link.servers.length > 0 || link.asking === true) return [];
     return [
       `${link.interface}: no server was found to keep on the uplink; if this tunnel runs over IP, name its server in profile ${profile.name}, else say server = "none"`,
     ];

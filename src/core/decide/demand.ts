@@ -1,4 +1,3 @@
-import { type Bucket, bucketsOf, placeOf } from '../link/bucket.ts';
 import type { Link } from '../link/link.ts';
 import type { Profile } from '../link/profile.ts';
 import { isServerKnown } from '../link/server.ts';
@@ -25,40 +24,27 @@ export interface ActiveLink {
 
 /** What the links ask for, before it is known what the uplinks are. */
 export interface Demand {
-  /** Those that ask for anything, the first in rank first. */
-  active: ActiveLink[];
-  /** The first in rank of all, whether it asks for anything or not. */
-  first: ActiveLink | undefined;
-  /** Devices of every link that a profile matches, up or not: a default through one of them is no uplink. */
-  managedDevices: Devices;
+  /** Those that can carry packets or whose loss stops them, the first in rank first. */
+  ranked: readonly ActiveLink[];
+  /** Those of them that ask for anything. */
+  active: readonly ActiveLink[];
+  /** Devices of every link, up or not: a default through one of them is no uplink. */
+  managedDevices: ReadonlySet<string>;
   routes: OwnRoute[];
   rules: OwnRule[];
   /** The families whose uplink defaults are to be displaced. */
   displaces: Set<Family>;
   /** The link that has the default of a family; a lost one keeps it dark. */
   carriers: Map<Family, ActiveLink>;
-  shares: readonly Share[];
 }
 
-export type Devices = Pick<ReadonlySet<string>, 'has'>;
-
-/** What the links of one bucket have to say. */
-interface Share {
-  links: Bucket;
-  /** Whether each was up. */
-  ups: readonly boolean[];
-  /** In no order. */
-  active: readonly ActiveLink[];
-  asking: readonly ActiveLink[];
-  first: ActiveLink | undefined;
-  devices: Devices;
-}
+export type Devices = ReadonlySet<string>;
 
 /** What the links ask for. The link of the highest priority has the default, then one that is up, then the newest. */
 export function demandOf(links: readonly Link[], observed: Observed): Demand {
   // The same links are asked about before and after a change.
-  const known = demands.get(links);
-  if (known?.interfaces === observed.interfaces) return known.demand;
+  const cached = demands.get(links);
+  if (cached?.interfaces === observed.interfaces) return cached.demand;
   const demand = findDemand(links, observed);
   demands.set(links, { interfaces: observed.interfaces, demand });
   return demand;
@@ -67,17 +53,16 @@ export function demandOf(links: readonly Link[], observed: Observed): Demand {
 const demands = new WeakMap<readonly Link[], { interfaces: readonly Interface[]; demand: Demand }>();
 
 function findDemand(links: readonly Link[], observed: Observed): Demand {
-  const shares = bucketsOf(links).map(bucket => shareOf(bucket, observed));
-  const active = shares.flatMap(({ asking }) => asking).sort(byRank);
+  const ranked = links.flatMap(link => activeLink(link, observed)).sort(byRank);
+  const active = ranked.filter(asksForAnything);
   const demand: Demand = {
+    ranked,
     active,
-    first: firstOf(shares.flatMap(({ first }) => first ?? [])),
-    managedDevices: { has: dev => shares.some(({ devices }) => devices.has(dev)) },
+    managedDevices: new Set(links.flatMap(link => (link.lost === true ? [] : link.interface))),
     routes: active.flatMap(routesBeside),
     rules: [],
     displaces: new Set(),
     carriers: new Map(),
-    shares,
   };
   for (const family of families) {
     const candidates = active.filter(candidate => claimsDefault(candidate, family));
@@ -93,53 +78,17 @@ function findDemand(links: readonly Link[], observed: Observed): Demand {
   return demand;
 }
 
+function activeLink(link: Link, observed: Observed): ActiveLink[] {
+  const { profile, lost, released } = link;
+  if (profile === undefined || released === true) return [];
+  const dark = lost === true || !isUp(observed, link.interface);
+  return dark && profile['on-loss'] !== 'block' ? [] : [{ link, profile, dark }];
+}
+
 function byRank(a: ActiveLink, b: ActiveLink): number {
   return (
     b.profile.priority - a.profile.priority || Number(a.dark) - Number(b.dark) || b.link.order - a.link.order
   );
-}
-
-function firstOf(active: readonly ActiveLink[]): ActiveLink | undefined {
-  return active.reduce<ActiveLink | undefined>(
-    (first, one) => (first === undefined || byRank(one, first) < 0 ? one : first),
-    undefined,
-  );
-}
-
-/** What the decision knew of a link: undefined where it did not know it. */
-export function standingOf(link: Link, { shares }: Demand): { active: ActiveLink | undefined } | undefined {
-  const share = shares[placeOf(link, shares.length)];
-  const isTheSame = (other: Link) => other.order === link.order;
-  if (!share?.links.some(isTheSame)) return undefined;
-  const isLost = link.lost === true;
-  return { active: share.active.find(one => isTheSame(one.link) && (one.link.lost === true) === isLost) };
-}
-
-function shareOf(links: Bucket, observed: Observed): Share {
-  const known = sharesOf.get(links);
-  if (known?.interfaces === observed.interfaces) return known.share;
-  const ups = links.map(link => isUp(observed, link.interface));
-  // Another interface came or went.
-  const isAsBefore = known?.share.ups.every((up, i) => up === ups[i]);
-  const share = known !== undefined && isAsBefore ? known.share : findShare(links, ups);
-  sharesOf.set(links, { interfaces: observed.interfaces, share });
-  return share;
-}
-
-const sharesOf = new WeakMap<Bucket, { interfaces: readonly Interface[]; share: Share }>();
-
-function findShare(links: Bucket, ups: readonly boolean[]): Share {
-  const active: ActiveLink[] = [];
-  const devices = new Set<string>();
-  links.forEach((link, i) => {
-    const { profile } = link;
-    if (profile === undefined) return;
-    if (link.lost !== true) devices.add(link.interface);
-    const dark = link.lost === true || ups[i] !== true;
-    if (link.released !== true && (!dark || profile['on-loss'] === 'block'))
-      active.push({ link, profile, dark });
-  });
-  return { links, ups, active, asking: active.filter(asksForAnything), first: firstOf(active), devices };
 }
 
 function asksForAnything({ link, profile }: ActiveLink): boolean {

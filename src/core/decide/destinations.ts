@@ -1,5 +1,6 @@
-import { byBucket } from '../link/bucket.ts';
+import type { Link } from '../link/link.ts';
 import { type State, savedRoute } from '../link/state.ts';
+import { memoize } from '../route/memoize.ts';
 import { type Prefix, parsePrefix } from '../route/prefix.ts';
 
 /**
@@ -12,10 +13,10 @@ export function destinationsOf(state: State): Prefix[] {
       via === undefined ? [] : (parsePrefix(via) ?? []),
     ),
   );
-  return [...gateways, ...destinationsOfLinks(state.links).flat()];
+  return [...gateways, ...destinationsOfLinks(state.links)];
 }
 
-const destinationsOfLinks = byBucket(links =>
+const destinationsOfLinks = memoize((links: readonly Link[]) =>
   links.flatMap(({ servers, profile }) =>
     [...servers, ...(profile?.exclude ?? [])].flatMap(text => parsePrefix(text) ?? []),
   ),

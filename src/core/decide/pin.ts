@@ -62,7 +62,8 @@ export function pinsOf(demand: Demand, uplinks: readonly Route[], observed: Obse
       pins.routes.push(ownRoute(words, { family, purpose: 'pin', for: link.interface, over }));
     }
   };
-  if (demand.first !== undefined) keep(demand.first.link, gateways);
+  const [first] = demand.ranked;
+  if (first !== undefined) keep(first.link, gateways);
   for (const { link, profile } of demand.active) {
     keep(link, link.servers);
     keep(link, profile.exclude);

@@ -1,9 +1,8 @@
 import { memoize } from '../route/memoize.ts';
 import { type Interface, interfaceNamed } from '../route/observed.ts';
 import type { Family } from '../route/prefix.ts';
-import { type Bucket, bucketsOf, byBucket, linksAfter } from './bucket.ts';
 import type { LinkEvent } from './event.ts';
-import type { Profile, Traits } from './profile.ts';
+import { type Profile, profileFor, type Traits } from './profile.ts';
 
 /** The addresses of one family on a link. */
 export interface Ends {
@@ -37,41 +36,49 @@ export interface Link extends Traits {
   asking?: boolean | undefined;
 }
 
+/**
+ * The links that there are. Lists of links and links are never changed, only replaced, so that what is derived from one can be
+ * memoized.
+ */
+export interface Links {
+  /** Those that a profile matches, and those that are lost and stop traffic until they return. */
+  links: readonly Link[];
+  /** Those that no profile matches: recorded, left alone, and seen by no decision. */
+  others: readonly Link[];
+}
+
 /** What became of an event. `stale`: it is about a link that is no more, or not yet. */
 export type Outcome = 'up' | 'down' | 'repeated' | 'stale';
 
 export interface Applied {
-  links: Link[];
+  links: Links;
   outcome: Outcome;
   link?: Link;
   /** Why, if the event changed nothing. */
   because?: string;
 }
 
-/** An event, and its place among all events: the links that came up are told by it which is the newest. */
+/** An event, its place among all events (the links that came up are told by it which is the newest), and its profile. */
 export interface Arrival {
   event: LinkEvent;
   /** Above the order of every link there is. */
   arrival: number;
+  /** undefined: the configuration could not be read, and the link keeps the profile it has. */
+  profiles: readonly Profile[] | undefined;
 }
 
-/**
- * The links after an event. `interfaces` is what the kernel has: an event is a hint to look, the kernel decides.
- */
-export function applyEvent(
-  links: readonly Link[],
-  { event, arrival }: Arrival,
-  interfaces: readonly Interface[],
-): Applied {
+/** The links after an event. `interfaces` is what the kernel has: an event is a hint to look, the kernel decides. */
+export function applyEvent(known: Links, arrival: Arrival, interfaces: readonly Interface[]): Applied {
+  const { event } = arrival;
   const family = familyOfEvent(event);
   const face = interfaceNamed(interfaces, event.interface);
   return event.name.endsWith('-up')
-    ? applyUp(links, { event, arrival, family, face })
-    : applyDown(links, { event, arrival, family, face });
+    ? applyUp(known, { ...arrival, family, face })
+    : applyDown(known, { ...arrival, family, face });
 }
 
 /** The family whose coming or going an event tells. */
-function familyOfEvent({ name }: LinkEvent): Family {
+export function familyOfEvent({ name }: LinkEvent): Family {
   return name.startsWith('ipv6-') ? 'inet6' : 'inet';
 }
 
@@ -80,19 +87,15 @@ interface Happening extends Arrival {
   face: Interface | undefined;
 }
 
-function applyUp(links: readonly Link[], { event, arrival, family, face }: Happening): Applied {
-  const unchanged = (because: string) => ({
-    links: linksAfter(links, { gone: [], come: [] }),
-    outcome: 'stale' as const,
-    because,
-  });
+function applyUp(links: Links, { event, arrival, profiles, family, face }: Happening): Applied {
+  const unchanged = (because: string): Applied => ({ links, outcome: 'stale', because });
   // pppd runs ip-up even if the link went away while ip-pre-up was running.
   if (face === undefined) return unchanged(`there is no interface ${event.interface}`);
   if (event.ifindex !== undefined && event.ifindex !== face.ifindex) {
     return unchanged(`${event.interface} is another interface by now`);
   }
-  const known = rollsOf(links).flatMap(({ byIndex }) => byIndex.get(face.ifindex) ?? [])[0];
-  const gone = [...(known === undefined ? [] : [known]), ...linksOn(links, event.interface)];
+  const gone = presentLinks(links, one => one.ifindex === face.ifindex || one.interface === event.interface);
+  const known = gone.find(one => one.ifindex === face.ifindex);
   const ends: Ends = { local: event.local, remote: event.remote };
   // IPv6 comes later on a link that is up already; only where it is all that the link has, it is the link that comes up.
   const isLetGo = known?.released === true && family === 'inet6' && known.inet !== undefined;
@@ -105,7 +108,7 @@ function applyUp(links: readonly Link[], { event, arrival, family, face }: Happe
     call: event.call,
     manager: event.manager,
     pid: event.pid,
-    profile: known?.profile,
+    profile: profiles === undefined ? known?.profile : profileFor(profiles, event),
     inet: known?.inet,
     inet6: known?.inet6,
     [family]: ends,
@@ -116,17 +119,12 @@ function applyUp(links: readonly Link[], { event, arrival, family, face }: Happe
     ...(isLetGo && { released: true }),
   };
   const isSame = known !== undefined && (known.released !== true || isLetGo) && sameText(known, link);
-  const outcome = isSame ? 'repeated' : 'up';
-  return { links: linksAfter(links, { gone: [...new Set(gone)], come: [link] }), outcome, link };
+  return { links: replaceLinks(links, { gone, come: [link] }), outcome: isSame ? 'repeated' : 'up', link };
 }
 
-function applyDown(links: readonly Link[], { event, family, face }: Happening): Applied {
-  const unchanged = (because: string) => ({
-    links: linksAfter(links, { gone: [], come: [] }),
-    outcome: 'stale' as const,
-    because,
-  });
-  const [link] = linksOn(links, event.interface);
+function applyDown(links: Links, { event, family, face }: Happening): Applied {
+  const unchanged = (because: string): Applied => ({ links, outcome: 'stale', because });
+  const [link] = presentLinks(links, one => one.interface === event.interface);
   if (link === undefined) return unchanged(`${event.interface} was not up`);
   if (event.pid !== undefined && link.pid !== undefined && event.pid !== link.pid) {
     return unchanged(`${event.interface} belongs to another pppd by now`);
@@ -136,37 +134,35 @@ function applyDown(links: readonly Link[], { event, family, face }: Happening): 
   const left = stillUp
     ? [rest, ...withoutFamily(link, otherFamily[family]).flatMap(afterEnd)]
     : afterEnd(link);
-  const after = linksAfter(links, { gone: [link], come: left });
-  const isAnyLost = hasLost(links) || left.some(({ lost }) => lost === true);
-  return { links: isAnyLost ? mergeLost(after) : after, outcome: 'down', link };
+  const after = replaceLinks(links, { gone: [link], come: left });
+  return { links: { ...after, links: mergeLost(after.links) }, outcome: 'down', link };
 }
 
-interface Roll {
-  /** Those that are not lost. */
-  byIndex: ReadonlyMap<number, Link>;
-  byInterface: ReadonlyMap<string, readonly Link[]>;
-  hasLost: boolean;
+/** Those that are not lost, the managed first. */
+function presentLinks({ links, others }: Links, isMeant: (link: Link) => boolean): Link[] {
+  const isPresent = (link: Link) => link.lost !== true && isMeant(link);
+  return [...links.filter(isPresent), ...others.filter(isPresent)];
 }
 
-const rollsOf = byBucket((links): Roll => {
-  const present = links.filter(link => link.lost !== true);
-  const byInterface = new Map<string, Link[]>();
-  for (const link of present)
-    byInterface.set(link.interface, [...(byInterface.get(link.interface) ?? []), link]);
-  return {
-    byIndex: new Map(present.map(link => [link.ifindex, link])),
-    byInterface,
-    hasLost: present.length < links.length,
+/** Takes links out and puts others in: managed where a profile matches them. A list that stays the same is the very same. */
+export function replaceLinks(
+  { links, others }: Links,
+  { gone, come }: { gone: readonly Link[]; come: readonly Link[] },
+): Links {
+  const replace = (list: readonly Link[], added: readonly Link[]) => {
+    const kept = gone.some(link => list.includes(link)) ? list.filter(link => !gone.includes(link)) : list;
+    return added.length === 0 ? kept : [...kept, ...added];
   };
-});
-
-/** Those of an interface's name that are not lost. */
-function linksOn(links: readonly Link[], name: string): Link[] {
-  return rollsOf(links).flatMap(({ byInterface }) => byInterface.get(name) ?? []);
-}
-
-export function hasLost(links: readonly Link[]): boolean {
-  return rollsOf(links).some(roll => roll.hasLost);
+  return {
+    links: replace(
+      links,
+      come.filter(({ profile }) => profile !== undefined),
+    ),
+    others: replace(
+      others,
+      come.filter(({ profile }) => profile === undefined),
+    ),
+  };
 }
 
 /** What is left of a link that ended: nothing, or the order to stay dark until it returns. */
@@ -174,7 +170,7 @@ export function afterEnd(link: Link): Link[] {
   const { profile } = link;
   if (profile?.['on-loss'] !== 'block' || profile['default-route'] === 'none' || link.released === true)
     return [];
-  return [{ ...link, lost: true }];
+  return [{ ...link, lost: true, asking: undefined }];
 }
 
 /**
@@ -182,24 +178,21 @@ export function afterEnd(link: Link): Link[] {
  * pppd killed by a signal runs no ip-down, and its successor may already have the name.
  */
 export function dropVanished(
-  links: Link[],
+  links: readonly Link[],
   interfaces: readonly Interface[],
-): { links: Link[]; vanished: Link[] } {
+): { links: readonly Link[]; vanished: readonly Link[] } {
+  if (lookedAfter.get(links) === interfaces) return { links, vanished: [] };
   const byIndex = interfacesByIndex(interfaces);
-  const isAsBefore = (link: Link) => link.lost !== true && byIndex.get(link.ifindex)?.name === link.interface;
-  const hasNews = (bucket: Bucket) => {
-    if (lookedAfter.get(bucket) === interfaces) return false;
-    if (!bucket.every(isAsBefore)) return true;
-    lookedAfter.set(bucket, interfaces);
-    return false;
-  };
-  if (!bucketsOf(links).some(hasNews)) return { links, vanished: [] };
+  const isAsBefore = (link: Link) => link.lost === true || byIndex.get(link.ifindex)?.name === link.interface;
+  if (links.every(isAsBefore)) {
+    lookedAfter.set(links, interfaces);
+    return { links, vanished: [] };
+  }
   const vanished = links.filter(link => link.lost !== true && !byIndex.has(link.ifindex));
   const kept = links.flatMap(link => {
-    if (link.lost === true) return [link];
     const face = byIndex.get(link.ifindex);
-    if (face === undefined) return afterEnd(link);
-    return [face.name === link.interface ? link : { ...link, interface: face.name }];
+    if (link.lost === true || face?.name === link.interface) return [link];
+    return face === undefined ? afterEnd(link) : [{ ...link, interface: face.name }];
   });
   return { links: mergeLost(kept), vanished };
 }
@@ -207,8 +200,8 @@ export function dropVanished(
 const interfacesByIndex = memoize(
   (interfaces: readonly Interface[]) => new Map(interfaces.map(face => [face.ifindex, face])),
 );
-/** The interfaces among which all links of a bucket were found. */
-const lookedAfter = new WeakMap<Bucket, readonly Interface[]>();
+/** The interfaces among which all of the links were found. */
+const lookedAfter = new WeakMap<readonly Link[], readonly Interface[]>();
 
 const otherFamily: Record<Family, Family> = { inet: 'inet6', inet6: 'inet' };
 
@@ -220,7 +213,8 @@ export function withoutFamily(link: Link, family: Family): Link[] {
 }
 
 /** pppd tells the end of each family by itself: what it says of one link makes one loss. */
-function mergeLost(links: readonly Link[]): Link[] {
+export function mergeLost(links: readonly Link[]): readonly Link[] {
+  if (!links.some(link => link.lost === true)) return links;
   const lost = new Map<number, Link>();
   for (const link of links.filter(candidate => candidate.lost === true)) {
     const earlier = lost.get(link.order);
@@ -231,6 +225,11 @@ function mergeLost(links: readonly Link[]): Link[] {
     });
   }
   return [...links.filter(link => link.lost !== true), ...lost.values()];
+}
+
+/** Above the order of every link. */
+export function afterAll({ links, others }: Links): number {
+  return 1 + [...links, ...others].reduce((highest, link) => Math.max(highest, link.order), 0);
 }
 
 function sameText(a: Link, b: Link): boolean {

@@ -1,5 +1,6 @@
+import { familyOf } from '../route/prefix.ts';
 import type { Link } from './link.ts';
-import { type Profile, serversOf } from './profile.ts';
+import { serversOf } from './profile.ts';
 
 /** Options of pptp(8) that take a value in the next word. */
 const pptpOptionsWithValue = new Set(
@@ -46,10 +47,25 @@ function onlyServers(words: readonly string[]): string[] {
   return words.filter(word => /^[A-Za-z0-9:]([A-Za-z0-9._:-]{0,253}[A-Za-z0-9])?$/.test(word));
 }
 
-/** Where the servers of a link are, and the names that have no address. */
-interface Found {
-  servers: readonly string[];
-  unresolved: readonly string[];
+type Named = Pick<Link, 'profile' | 'peerOptions'>;
+
+/** What a link's profile asks for: the servers that are given by address, and those whose names have to be looked up. */
+export function wantedServers({ profile, peerOptions }: Named): { addresses: string[]; names: string[] } {
+  const configured = profile === undefined ? 'none' : serversOf(profile);
+  const servers =
+    configured === 'none' ? [] : configured === 'auto' ? automaticServers(peerOptions) : configured;
+  const isAddress = (server: string) => familyOf(server) !== undefined;
+  return {
+    addresses: servers.filter(isAddress),
+    names: servers.filter(server => !isAddress(server)),
+  };
+}
+
+/** The process knows the address that is really in use; the peers file may only know a name of several machines. */
+function automaticServers(peerOptions: readonly string[]): string[] {
+  const running = serversOfProcesses(peerOptions);
+  const connected = running.filter(server => familyOf(server) !== undefined);
+  return connected.length > 0 ? connected : [...new Set([...running, ...serversInPeerOptions(peerOptions)])];
 }
 
 /**
@@ -58,34 +74,32 @@ interface Found {
  * a server has no pin, or the link no default.
  */
 export function serversAfter(
-  { servers, unresolved }: Found,
+  { servers, unresolved }: { servers: readonly string[]; unresolved: readonly string[] },
   link: Named,
-  earlier: () => readonly (Named & Pick<Link, 'servers'>)[],
+  earlier: readonly (Named & Pick<Link, 'servers'>)[],
 ): string[] {
   if (unresolved.length === 0) return [...servers];
   const wanted = namesOf(link);
-  const kept = earlier()
-    .filter(one => namesOf(one) === wanted)
-    .flatMap(one => one.servers);
+  const kept = earlier.filter(one => namesOf(one) === wanted).flatMap(one => one.servers);
   return [...new Set([...servers, ...kept])];
 }
 
 /** Without an address of its server to pin, a default over a link could loop the tunnel through itself. */
-export function isServerKnown({ servers, unresolved = [] }: Pick<Link, 'servers' | 'unresolved'>): boolean {
-  return servers.length > 0 || unresolved.length === 0;
+export function isServerKnown({
+  servers,
+  unresolved = [],
+  asking,
+}: Pick<Link, 'servers' | 'unresolved' | 'asking'>): boolean {
+  return servers.length > 0 || (unresolved.length === 0 && asking !== true);
 }
-
-type Named = Pick<Link, 'profile' | 'peerOptions'>;
 
 /** What the servers of a link are called, in one text to compare. */
-function namesOf({ profile, peerOptions }: Named): string {
-  const names = profile === undefined ? [] : [namesIn(profile, peerOptions)].flat();
-  return [...new Set(names)].sort().join(' ');
-}
-
-function namesIn(profile: Profile, peerOptions: readonly string[]): string | string[] {
+export function namesOf({ profile, peerOptions }: Named): string {
+  if (profile === undefined) return '';
   const configured = serversOf(profile);
-  return configured === 'auto'
-    ? ['auto', ...serversOfProcesses(peerOptions), ...serversInPeerOptions(peerOptions)]
-    : configured;
+  const names =
+    configured === 'auto'
+      ? ['auto', ...serversOfProcesses(peerOptions), ...serversInPeerOptions(peerOptions)]
+      : [configured].flat();
+  return [...new Set(names)].sort().join(' ');
 }

@@ -1,11 +1,8 @@
-import { isDeepStrictEqual } from 'node:util';
 import * as v from 'valibot';
 import { memoize } from '../route/memoize.ts';
 import { parseRoute, type Route } from '../route/route.ts';
+import type { Link, Links } from './link.ts';
 import { ProfileSchema } from './profile.ts';
-
-/** The number of the state file's form. A file of another number is not read. */
-export const schemaNumber = 1;
 
 const optionalText = v.optional(v.string());
 const ends = v.optional(v.object({ local: optionalText, remote: optionalText }));
@@ -42,20 +39,16 @@ export const LinkSchema = v.object({
   asking: v.optional(v.boolean()),
 });
 
-export const StateSchema = v.object({
-  schema: v.literal(schemaNumber),
-  bootId: v.string(),
-  savedDefaults: v.array(SavedDefaultSchema),
-  links: v.array(LinkSchema),
-});
-
 /** What must outlive the daemon: the defaults that it displaced and the links that it knows. */
-export type State = v.InferOutput<typeof StateSchema>;
-export type SavedDefault = State['savedDefaults'][number];
+export interface State extends Links {
+  bootId: string;
+  savedDefaults: readonly SavedDefault[];
+}
+export type SavedDefault = v.InferOutput<typeof SavedDefaultSchema>;
 
 /** A state that knows nothing: of a machine that has just booted. */
 export function emptyState(bootId: string): State {
-  return { schema: schemaNumber, bootId, savedDefaults: [], links: [] };
+  return { bootId, savedDefaults: [], links: [], others: [] };
 }
 
 /** The saved default as a route. A line that is no route was never written by us: it is left where it is. */
@@ -63,19 +56,17 @@ export const savedRoute = memoize((saved: SavedDefault): Route | undefined =>
   parseRoute(saved.route, saved.family),
 );
 
-/** Is there nothing to write? Links and saved defaults are replaced where they change, so that most are the very same. */
-export function isSameState(a: State, b: State): boolean {
-  if (a === b) return true;
-  return (
-    a.schema === b.schema &&
-    a.bootId === b.bootId &&
-    areSame(a.savedDefaults, b.savedDefaults) &&
-    areSame(a.links, b.links)
-  );
-}
-
-function areSame(a: readonly object[], b: readonly object[]): boolean {
-  return (
-    a === b || (a.length === b.length && a.every((one, i) => one === b[i] || isDeepStrictEqual(one, b[i])))
-  );
+/** The links of one list that another does not have, both ways. Lists are mostly alike, and grow at their ends. */
+export function differenceOf(
+  before: readonly Link[],
+  after: readonly Link[],
+): { gone: readonly Link[]; come: readonly Link[] } {
+  if (before === after) return { gone: [], come: [] };
+  const gone: Link[] = [];
+  let kept = 0;
+  for (const link of before) {
+    if (after[kept] === link) kept++;
+    else gone.push(link);
+  }
+  return { gone, come: after.slice(kept) };
 }

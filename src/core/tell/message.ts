@@ -1,6 +1,6 @@
 import type { Step } from '../decide/plan.ts';
 import type { LinkEvent } from '../link/event.ts';
-import type { Applied, Link } from '../link/link.ts';
+import type { Applied, Link, Outcome } from '../link/link.ts';
 
 /**
  * What kind of thing a line of the journal says: its MESSAGE_ID (systemd.journal-fields(7)). systemd/ppp-routed.catalog
@@ -29,7 +29,7 @@ export const messageIds = {
 } as const;
 
 /** Fields of the line about an event. */
-export function eventFields(event: LinkEvent, { outcome, link }: Pick<Applied, 'outcome' | 'link'>) {
+export function eventFields(event: LinkEvent, { outcome, link }: Partial<Applied>) {
   const { profile } = link ?? {};
   return {
     MESSAGE_ID: messageIdOf(outcome, profile !== undefined),
@@ -39,7 +39,7 @@ export function eventFields(event: LinkEvent, { outcome, link }: Pick<Applied, '
   };
 }
 
-function messageIdOf(outcome: Applied['outcome'], isManaged: boolean): string {
+function messageIdOf(outcome: Outcome | undefined, isManaged: boolean): string {
   if (outcome === 'stale' || outcome === 'repeated') return messageIds.eventWithoutEffect;
   if (!isManaged) return messageIds.linkLeftAlone;
   return outcome === 'up' ? messageIds.linkUp : messageIds.linkDown;

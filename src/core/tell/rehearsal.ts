@@ -1,8 +1,10 @@
 import * as v from 'valibot';
 import { type Decision, decide } from '../decide/decide.ts';
 import { familyOfStep, type Step, shellCommandOf } from '../decide/plan.ts';
-import { absorbEvent, afterAll, type Findings } from '../link/absorb.ts';
+import { foundServers, takeEvent } from '../link/change.ts';
 import type { LinkEvent } from '../link/event.ts';
+import { afterAll } from '../link/link.ts';
+import type { Profile } from '../link/profile.ts';
 import type { State } from '../link/state.ts';
 import type { Observed } from '../route/observed.ts';
 import type { Route } from '../route/route.ts';
@@ -28,7 +30,9 @@ export interface Rehearsed {
   state: State;
   observed: Observed;
   event: LinkEvent;
-  findings: Findings | undefined;
+  profiles: readonly Profile[] | undefined;
+  /** What the names of its servers lead to now. */
+  found: { servers: readonly string[]; unresolved: string[] };
 }
 
 const mostRounds = 6;
@@ -37,17 +41,18 @@ const mostRounds = 6;
  * Plays an event through on a copy of what is known and observed. What pppd does before it runs the hook is played
  * through too: the interface and its addresses come first at an up, and go first at a down.
  */
-export function rehearse({ state, observed, event, findings }: Rehearsed): Rehearsal {
+export function rehearse({ state, observed, event, profiles, found }: Rehearsed): Rehearsal {
   const isUp = event.name.endsWith('-up');
   const connected = isUp ? afterConnect(observed, event) : observed;
-  const applied = absorbEvent(
-    state.links,
-    { event, arrival: afterAll(state.links), findings },
-    connected.interfaces,
+  const moment = { interfaces: connected.interfaces, profiles };
+  const taken = takeEvent(event, { arrival: afterAll(state), canAsk: false })(state, moment);
+  const { links } = taken.lookups.reduce(
+    (changed, lookup) =>
+      foundServers(lookup, { ...found, peerOptions: event.peerOptions })(changed.links, moment),
+    taken,
   );
-  let kernel =
-    isUp || applied.outcome === 'stale' ? connected : afterDisconnect(observed, event, applied.link);
-  let current: State = { ...state, links: applied.links };
+  let kernel = isUp || taken.outcome === 'stale' ? connected : afterDisconnect(observed, event, taken.link);
+  let current: State = { ...state, ...links };
   const commands: string[] = [];
   let failures: Step[] = [];
   let decision: Decision = decide({ state: current, observed: kernel, refused: new Set() });
@@ -68,12 +73,12 @@ export function rehearse({ state, observed, event, findings }: Rehearsed): Rehea
     decision = decide({ state: current, observed: kernel, refused: new Set() });
   }
   return {
-    event: eventLine(event, applied),
+    event: eventLine(event, taken),
     commands,
     before: observed.routes.map(lineOf),
     table: kernel.routes.map(lineOf),
     says: [
-      ...decision.state.links.map(link => linkLine(link, decision)),
+      ...[...decision.state.links, ...decision.state.others].map(link => linkLine(link, decision)),
       ...failures.map(step => `${shellCommandOf(step)}: File exists`),
       ...decision.troubles,
       ...decision.warnings,

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { StateSchema } from '../link/state.ts';
+import { LinkSchema, SavedDefaultSchema } from '../link/state.ts';
 import type { Observed } from '../route/observed.ts';
 
 /** What the daemon says of itself to ppp-routectl. */
@@ -11,8 +11,8 @@ export const SnapshotSchema = v.object({
   troubles: v.array(v.string()),
   /** What is as it is configured, and yet may surprise. */
   warnings: v.array(v.string()),
-  links: v.array(v.object({ ...StateSchema.entries.links.item.entries, says: v.string() })),
-  savedDefaults: StateSchema.entries.savedDefaults,
+  links: v.array(v.object({ ...LinkSchema.entries, says: v.string() })),
+  savedDefaults: v.array(SavedDefaultSchema),
 });
 export type Snapshot = v.InferOutput<typeof SnapshotSchema>;
 

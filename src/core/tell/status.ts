@@ -1,14 +1,14 @@
 import type { Decision } from '../decide/decide.ts';
-import { standingOf } from '../decide/demand.ts';
 import { modes } from '../decide/modes/index.ts';
 import type { LinkEvent } from '../link/event.ts';
-import type { Applied, Link } from '../link/link.ts';
+import type { Applied, Link, Links } from '../link/link.ts';
 import { isOtherManagers } from '../link/profile.ts';
+import { memoize } from '../route/memoize.ts';
 import { families } from '../route/prefix.ts';
 
 /** The one line of `systemctl status`: what is wrong, in the sentences given, and then what holds. */
 export function statusLine(
-  links: readonly Link[],
+  links: Links,
   decision: Decision | undefined,
   troubles: readonly string[],
 ): string {
@@ -22,18 +22,15 @@ export function statusLine(
 }
 
 /** What is true of the links, in one line: those that carry a default first, and of many only the first few. */
-export function linksLine(links: readonly Link[], decision: Decision | undefined): string {
-  if (links.length === 0) return 'no link is up';
-  if (links.length <= mostInLine) return links.map(link => linkLine(link, decision)).join('; ');
+export function linksLine({ links, others }: Links, decision: Decision | undefined): string {
+  const total = links.length + others.length;
+  if (total === 0) return 'no link is up';
   const carriers = new Set([...(decision?.demand.carriers.values() ?? [])].map(({ link }) => link.order));
-  const first = [...carriers].flatMap(order => links.findLast(link => link.order === order) ?? []);
-  for (const link of links) {
-    if (first.length >= mostInLine) break;
-    if (!carriers.has(link.order)) first.push(link);
-  }
+  const first = total <= mostInLine ? [] : links.filter(({ order }) => carriers.has(order));
+  const told = new Set([...first, ...links.slice(0, mostInLine), ...others.slice(0, mostInLine)]);
   return few(
-    first.map(link => linkLine(link, decision)),
-    links.length,
+    [...told].slice(0, mostInLine).map(link => linkLine(link, decision)),
+    total,
   );
 }
 
@@ -51,9 +48,11 @@ export function linkLine(link: Link, decision: Decision | undefined): string {
   if (profile === undefined) return `unmanaged: ${link.interface} left alone`;
   const about = `${profile.name}: ${link.interface}`;
   if (link.released === true) return `${about} up, released by the administrator`;
-  const known = decision && standingOf(link, decision.demand);
-  if (decision !== undefined && known === undefined) return `${about} up, not routed yet`;
-  const active = known?.active;
+  if (decision !== undefined && !ordersOf(decision.state.links).has(link.order))
+    return `${about} up, not routed yet`;
+  const active = decision?.demand.ranked.find(
+    one => one.link.order === link.order && (one.link.lost === true) === (link.lost === true),
+  );
   if (active?.dark === true || link.lost === true) {
     const stops = link.inet === undefined ? 'IPv6 traffic stops' : 'traffic stops';
     return `${about} is ${link.lost === true ? 'lost' : 'down'}, ${stops} until it returns (ppp-routectl restore lifts this)`;
@@ -69,6 +68,9 @@ export function linkLine(link: Link, decision: Decision | undefined): string {
   ].join(', ');
 }
 
+/** The decision was made about them. */
+const ordersOf = memoize((links: readonly Link[]) => new Set(links.map(({ order }) => order)));
+
 /** Is this the link that has the default, and is the default really there? */
 function carriesDefault(link: Link, family: 'inet' | 'inet6', decision: Decision | undefined): boolean {
   const missing = decision?.steps.some(
@@ -78,7 +80,10 @@ function carriesDefault(link: Link, family: 'inet' | 'inet6', decision: Decision
 }
 
 /** What an event did, for the journal. */
-export function eventLine(event: LinkEvent, applied: Pick<Applied, 'outcome' | 'because' | 'link'>): string {
+export function eventLine(
+  event: LinkEvent,
+  applied: Partial<Pick<Applied, 'outcome' | 'because' | 'link'>>,
+): string {
   const { outcome, because, link } = applied;
   const about = `${event.name} of ${event.interface}:`;
   if (outcome === 'stale') return `${about} nothing to do, ${because}`;

@@ -1,28 +1,28 @@
 import { shellCommandOf } from '../core/decide/plan.ts';
-import type { Link } from '../core/link/link.ts';
+import type { Links } from '../core/link/link.ts';
 import { messageIds } from '../core/tell/message.ts';
 import { statusLine } from '../core/tell/status.ts';
 import type { Sentences } from './rooms.ts';
 import type { Settlement } from './settle.ts';
 
-export interface ConditionOptions {
+export interface HealthOptions {
   journal: Sentences;
   /** Called with the status line whenever it changes. */
   onStatus(line: string): void;
 }
 
 /** How the daemon is: what is wrong, what may surprise, and the one line that says it. Each is told when it begins. */
-export class Condition {
-  readonly #options: ConditionOptions;
+export class Health {
+  readonly #options: HealthOptions;
   /** What is wrong outside of the routes, by where it comes from. */
   readonly #faults = new Map<string, string>();
   /** Troubles and warnings that hold and have been told. */
   #said = new Set<string>();
-  #links: readonly Link[] = [];
+  #links: Links = { links: [], others: [] };
   #settlement: Settlement | undefined;
   #status = '';
 
-  constructor(options: ConditionOptions) {
+  constructor(options: HealthOptions) {
     this.#options = options;
   }
 
@@ -63,7 +63,7 @@ export class Condition {
   }
 
   /** How things stand after a look at the kernel; without a settlement, as at the look before. */
-  follow(links: readonly Link[], settlement: Settlement | undefined): void {
+  follow(links: Links, settlement: Settlement | undefined): void {
     this.#links = links;
     this.#settlement = settlement;
     const decision = settlement?.decision;

@@ -1,0 +1,192 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Interface } from '../route/observed.ts';
+import { families } from '../route/prefix.ts';
+import type { LinkEvent } from './event.ts';
+import {
+  afterEnd,
+  applyEvent,
+  type Link,
+  type Links,
+  type Outcome,
+  replaceLinks,
+  withoutFamily,
+} from './link.ts';
+import { type Profile, profileFor } from './profile.ts';
+import { isServerKnown, namesOf, serversAfter, wantedServers } from './server.ts';
+
+/** What a change depends on, beside the links. */
+export interface Moment {
+  interfaces: readonly Interface[];
+  /** undefined: the configuration could not be read yet, and links keep the profiles that they have. */
+  profiles: readonly Profile[] | undefined;
+}
+
+/** The servers of a link that are to be looked for: by the names in its profile, or by what its hook can tell. */
+export interface Lookup {
+  link: Link;
+  /** Links whose addresses hold on for as long as the very same names have no answer. */
+  earlier: readonly Link[];
+  /** The hook is to be asked how the link is carried. */
+  asksHook: boolean;
+}
+
+/** The links after a change, and what is to be looked for now. */
+export interface Changed {
+  links: Links;
+  lookups: readonly Lookup[];
+  /** Of an event: what became of it, and of which link. */
+  outcome?: Outcome;
+  link?: Link;
+  because?: string;
+}
+
+/** What happens to the links. Each is a pure function of them and of the moment in which it is taken in. */
+export type Change = (links: Links, moment: Moment) => Changed;
+
+/** pppd told something. `canAsk`: its hook waits, and can be asked for more. */
+export function takeEvent(
+  event: LinkEvent,
+  { arrival, canAsk }: { arrival: number; canAsk: boolean },
+): Change {
+  return (links, { interfaces, profiles }) => {
+    const applied = applyEvent(links, { event, arrival, profiles }, interfaces);
+    const { link, outcome } = applied;
+    if (outcome === 'stale' || link === undefined || !event.name.endsWith('-up'))
+      return { ...applied, lookups: [] };
+    const before = links.links.filter(one => one.ifindex === link.ifindex || isLostOf(one, link));
+    // Without the configuration nothing is known of it but what it had.
+    if (profiles === undefined) return { ...applied, lookups: [] };
+    const asksHook = canAsk && link.profile?.server === 'auto' && event.name === 'ip-up';
+    const sought = seek(link, { earlier: before, asksHook });
+    const placed = replaceLinks(applied.links, { gone: [link], come: [sought.link] });
+    return { ...applied, link: sought.link, links: endDark(placed, sought.link), lookups: sought.lookups };
+  };
+}
+
+/** The administrator asked for the uplink: every link is let go until it comes up anew. */
+export const releaseLinks: Change = ({ links, others }) => {
+  const present = links.filter(link => link.lost !== true);
+  return { links: { links: present.map(link => ({ ...link, released: true })), others }, lookups: [] };
+};
+
+/** Another configuration: links that are up move to what it says without a gap. */
+export const configureLinks: Change = ({ links, others }, { profiles }) => {
+  if (profiles === undefined) return { links: { links, others }, lookups: [] };
+  const lookups: Lookup[] = [];
+  const configure = (link: Link): Link => {
+    const profile = profileFor(profiles, link);
+    if (isDeepStrictEqual(profile, link.profile)) return link;
+    const sought = seek({ ...link, profile }, { earlier: [link], asksHook: false });
+    lookups.push(...sought.lookups);
+    return sought.link;
+  };
+  const after = [...links, ...others].map(configure);
+  const lost = after.filter(link => link.lost === true && link.profile?.['on-loss'] === 'block');
+  const present = after.filter(link => link.lost !== true);
+  const changed = present.filter(link => !links.includes(link) && link.profile !== undefined);
+  const all: Links = {
+    links: keepIfSame(links, [...present.filter(({ profile }) => profile !== undefined), ...lost]),
+    others: keepIfSame(
+      others,
+      present.filter(({ profile }) => profile === undefined),
+    ),
+  };
+  return { links: changed.reduce(endDark, all), lookups };
+};
+
+/** What was looked for was found, or has no address. It is about the servers that the link has still, or about nothing. */
+export function foundServers(
+  { link: asked, earlier }: Lookup,
+  found: { peerOptions: string[]; servers: readonly string[]; unresolved: string[] },
+): Change {
+  return links => {
+    const current = links.links.find(
+      ({ order, lost }) => order === asked.order && (lost === true) === (asked.lost === true),
+    );
+    if (current === undefined || namesOf(current) !== namesOf(asked)) return { links, lookups: [] };
+    const { peerOptions, unresolved } = found;
+    const after: Link = { ...current, peerOptions, unresolved, asking: undefined };
+    // A lost link loops nothing through itself: it stays dark, whoever its server is to be.
+    const known = current.lost === true ? [{ ...after, servers: current.servers }] : earlier;
+    after.servers = serversAfter(found, after, known);
+    if (isDeepStrictEqual(after, { ...current, asking: undefined }) && current.asking !== true)
+      return { links, lookups: [] };
+    return { links: endDark(replaceLinks(links, { gone: [current], come: [after] }), after), lookups: [] };
+  };
+}
+
+/** Files of the state that could not be read before were read: what they hold counts where nothing newer is known. */
+export function recallLinks(recalled: readonly Link[]): Change {
+  return links => {
+    const isKnown = (link: Link) =>
+      [...links.links, ...links.others].some(one => one.ifindex === link.ifindex);
+    const come = recalled.filter(link => !isKnown(link));
+    return { links: replaceLinks(links, { gone: [], come }), lookups: [] };
+  };
+}
+
+/** A lookup of every link that is meant, by the names that it has. */
+export function lookupsOf(links: readonly Link[], isMeant: (link: Link) => boolean): Lookup[] {
+  return links.filter(isMeant).flatMap(link => {
+    const { names } = wantedServers(link);
+    return names.length === 0 ? [] : [{ link, earlier: [link], asksHook: false }];
+  });
+}
+
+/**
+ * A link with the servers that are known without a question, and the question. While it has no answer the addresses of before
+ * hold on: without them the default would leave the link for as long.
+ */
+function seek(link: Link, { earlier, asksHook }: Omit<Lookup, 'link'>): { link: Link; lookups: Lookup[] } {
+  const { addresses, names } = wantedServers(link);
+  if (names.length === 0 && !asksHook)
+    return { link: { ...link, servers: addresses, unresolved: [], asking: undefined }, lookups: [] };
+  const known = [
+    ...addresses,
+    ...link.servers,
+    ...serversAfter({ servers: [], unresolved: names }, link, earlier),
+  ];
+  const asking: Link = { ...link, servers: [...new Set(known)], unresolved: names, asking: true };
+  return { link: asking, lookups: [{ link: asking, earlier, asksHook }] };
+}
+
+/**
+ * The dark since the loss of a link is over when another of its profile takes the default, in the families that that one
+ * has. One that cannot (its server is not known) leaves it dark: there would be nothing but the uplink.
+ */
+function endDark({ links, others }: Links, returned: Link): Links {
+  if (returned.lost === true || !links.some(link => isLostOf(link, returned))) return { links, others };
+  const over = families.filter(family => returned[family] !== undefined);
+  const after = links.flatMap(link => {
+    if (!isLostOf(link, returned)) return [link];
+    // One that keeps nothing dark is not kept beside the next.
+    if (!isServerKnown(returned)) return isServerKnown(link) ? [link] : [];
+    return over.reduce((left, family) => left.flatMap(one => withoutFamily(one, family)), [link]);
+  });
+  return { links: after, others };
+}
+
+function isLostOf(link: Link, { profile }: Link): boolean {
+  return link.lost === true && profile !== undefined && link.profile?.name === profile.name;
+}
+
+/**
+ * The links that may be acted for while the state cannot be written: those on disk that are still there. Where one that is
+ * not on disk has come instead of one that was to stay dark, it cannot carry anything yet, and it is dark for as long;
+ * unless the administrator let it go.
+ */
+export function linksOnDisk(links: readonly Link[], onDisk: readonly Link[]): Link[] {
+  const known = new Set(onDisk.map(({ order }) => order));
+  const come = links.filter(({ order, released }) => !known.has(order) && released !== true);
+  const up = new Set(links.filter(({ lost }) => lost !== true).map(({ order }) => order));
+  const isReplaced = ({ order, profile }: Link) =>
+    !up.has(order) &&
+    come.some(other => other.profile?.['on-loss'] === 'block' && other.profile.name === profile?.name);
+  const dark = come.length === 0 ? [] : onDisk.filter(isReplaced).flatMap(afterEnd);
+  const isDark = new Set(dark.map(({ order }) => order));
+  return [...links.filter(({ order }) => known.has(order) && !isDark.has(order)), ...dark];
+}
+
+function keepIfSame(before: readonly Link[], after: readonly Link[]): readonly Link[] {
+  return after.length === before.length && after.every((link, i) => link === before[i]) ? before : after;
+}
