@@ -4,8 +4,8 @@ import { getStaticTOMLValue, ParseError, parseTOML, traverseNodes } from 'toml-e
 import * as v from 'valibot';
 import { type Profile, ProfileSchema } from '../core/link/profile.ts';
 import { hasCode, reasonOf } from '../core/tell/reason.ts';
-import { readPlainFile } from '../state/plain-file.ts';
 import { momentOf } from './moment.ts';
+import { readPlainFile } from './plain-file.ts';
 
 /** A configuration that cannot be used; every fault has its file, line and key. */
 export class ConfigurationError extends Error {

@@ -1,7 +1,7 @@
 import { closeSync, constants, fsync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { faultOfLength } from './plain-file.ts';
+import { faultOfLength } from '../configuration/plain-file.ts';
 import { clearing, discard } from './way.ts';
 
 const sync = promisify(fsync);

@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { readPlainFile } from '../configuration/plain-file.ts';
 import { linksNotIn } from '../core/link/bucket.ts';
 import type { Link } from '../core/link/link.ts';
 import { StateSchema } from '../core/link/state.ts';
 import { writeDurably } from './durable.ts';
-import { readPlainFile } from './plain-file.ts';
 import { discard } from './way.ts';
 
 /*

@@ -3,11 +3,11 @@ import { linkSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } fro
 import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { readPlainFile } from '../configuration/plain-file.ts';
 import { emptyState, type State, StateSchema, savedRoute, schemaNumber } from '../core/link/state.ts';
 import { isMissing, reasonOf } from '../core/tell/reason.ts';
 import { writeDurably } from './durable.ts';
 import { LinkFile, MoreLinksSchema } from './link-file.ts';
-import { readPlainFile } from './plain-file.ts';
 import { clearing, discard, setAside } from './way.ts';
 
 /** What was found on disk, and what a person should know about it. */

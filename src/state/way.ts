@@ -17,8 +17,11 @@ export function clearing<T>(path: string, put: (path: string) => T): T {
   }
 }
 
-/** A file of ours goes. A directory is not ours: it is set aside. */
-function clear(path: string): void {
+/**
+ * Removes a file of ours, if there is one. A directory is not ours: it is set aside.
+ * @throws Error of node:fs
+ */
+export function clear(path: string): void {
   try {
     unlinkSync(path);
   } catch (error) {

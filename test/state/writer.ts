@@ -1,0 +1,16 @@
+// Saves and removes links until it is killed; tells its parent what has been done.
+import { StateDirectory } from '../../src/state/state-directory.ts';
+import { boot, linkOf, saved } from './links.ts';
+
+const [directory = '', first = ''] = process.argv.slice(2);
+const state = new StateDirectory(directory);
+state.load(boot);
+for (let round = 1; ; round++) {
+  for (let ifindex = Number(first); ifindex < Number(first) + 3; ifindex++) {
+    state.saveLink(linkOf(ifindex, { order: round }));
+    state.saveDefaults(saved);
+  }
+  process.send?.(round);
+  // What was sent is delivered between two turns of the loop.
+  await new Promise(setImmediate);
+}
