@@ -3,14 +3,20 @@ export interface Directories {
   configuration: string;
   runtime: string;
   state: string;
+  /** Where the state was before it lived in /run; only for the place that a package uses. */
+  stateBefore?: string;
 }
 
 /** See RuntimeDirectory= in systemd.exec(5); of a list, the first. */
 export function directoriesOf(environment: NodeJS.ProcessEnv): Directories {
   const first = (list: string | undefined, otherwise: string) => list?.split(':')[0] || otherwise;
+  const state = first(environment.STATE_DIRECTORY, runState);
   return {
     configuration: first(environment.CONFIGURATION_DIRECTORY, '/etc/ppp-routed'),
     runtime: first(environment.RUNTIME_DIRECTORY, '/run/ppp-routed'),
-    state: first(environment.STATE_DIRECTORY, '/var/lib/ppp-routed'),
+    state,
+    ...(state === runState && { stateBefore: '/var/lib/ppp-routed' }),
   };
 }
+
+const runState = '/run/ppp-routed/state';

@@ -51,11 +51,11 @@ async function restoreOffline(): Promise<Sight> {
       'Run: sudo ppp-routectl restore',
     );
   }
-  const [offline, owner, { Kernel }, { StateFile }] = await Promise.all([
+  const [offline, owner, { Kernel }, { StateDirectory }] = await Promise.all([
     import('./cli/offline.ts'),
     import('./cli/owner.ts'),
     import('./kernel/kernel.ts'),
-    import('./state/state-file.ts'),
+    import('./state/state-directory.ts'),
   ]);
   const kernel = new Kernel({
     environment,
@@ -66,7 +66,7 @@ async function restoreOffline(): Promise<Sight> {
   try {
     return await offline.restoreOffline({
       kernel,
-      store: owner.asOwnerOf(directories.state, new StateFile(directories.state)),
+      store: owner.asOwnerOf(directories.state, new StateDirectory(directories.state)),
       bootId: bootIdOf(environment),
       print: room.terminal.print,
     });

@@ -10,17 +10,17 @@ import { decodeEvent } from './core/link/event.ts';
 import type { Profile } from './core/link/profile.ts';
 import { messageIds } from './core/tell/message.ts';
 import { reasonOf } from './core/tell/reason.ts';
+import { Backoff } from './daemon/backoff.ts';
 import { Daemon } from './daemon/daemon.ts';
-import { Pace } from './daemon/pace.ts';
 import { directoriesOf } from './directories.ts';
 import { createHookSocket } from './intake/hook-socket.ts';
 import { Queue } from './intake/queue.ts';
 import { Spool } from './intake/spool.ts';
 import { Kernel } from './kernel/kernel.ts';
 import { listenAt, type Place } from './listen.ts';
+import { createLookUp } from './names/names.ts';
 import { resolveAt, resolveHere } from './names/resolver.ts';
-import { createFindServers } from './names/servers.ts';
-import { StateFile } from './state/state-file.ts';
+import { StateDirectory } from './state/state-directory.ts';
 import { activatedSockets } from './systemd/activation.ts';
 import { createJournal } from './systemd/journal.ts';
 import { createNotify } from './systemd/notify.ts';
@@ -45,14 +45,14 @@ const resolver = process.env.PPP_ROUTED_RESOLVER;
 const kernel = new Kernel({
   environment,
   deadline: 2000,
-  onHint: () => pace.call(),
+  onHint: () => backoff.call(),
   onTrouble: message => daemon.report('monitor', message),
   onDrift: message => journal.notice({}, message),
 });
 const daemon = new Daemon({
   kernel,
-  store: new StateFile(directories.state),
-  findServers: createFindServers(resolver === undefined ? resolveHere : resolveAt(resolver)),
+  store: new StateDirectory(directories.state, { before: directories.stateBefore }),
+  lookUp: createLookUp(resolver === undefined ? resolveHere : resolveAt(resolver)),
   journal,
   onStatus: line => notify(`STATUS=${line}`),
   bootId: bootIdOrEnd(),
@@ -63,7 +63,7 @@ const spool = new Spool({
   onTrouble: message => journal.warn({ MESSAGE_ID: messageIds.spoolTrouble }, message),
 });
 
-const pace = new Pace({
+const backoff = new Backoff({
   quickest: 10,
   slowest: 800,
   calmAfter: 10_000,
@@ -174,7 +174,7 @@ async function stop(signal: string): Promise<void> {
   );
   hookSocket.close();
   controlSocket.close();
-  pace.stop();
+  backoff.stop();
   await daemon.close();
   kernel.close();
   process.exit(0);

@@ -22,7 +22,7 @@ export async function restoreOffline({ kernel, store, bootId, print }: OfflineOp
     kernel,
     store: released,
     // Nobody's server is looked for: no link keeps its routes.
-    findServers: async () => ({ servers: [], unresolved: [] }),
+    lookUp: async names => ({ servers: [], unresolved: [...names] }),
     journal: { info: say, notice: say, warn, error: warn },
     onStatus: () => undefined,
     bootId,
@@ -38,21 +38,32 @@ export async function restoreOffline({ kernel, store, bootId, print }: OfflineOp
   }
 }
 
-/** A state in which every link is let go already: one look and one change then do, and a daemon that starts later keeps to it. */
+/**
+ * A store in which every link is let go already, and what cannot be read is set aside: one look and one change then do, and a
+ * daemon that starts later keeps to it.
+ */
 function releasing(store: Store): Store & { fault?: string } {
   const releasingStore: Store & { fault?: string } = {
-    load: async bootId => {
-      const { state, notices } = await store.load(bootId);
-      const links = state.links.filter(link => link.lost !== true).map(link => ({ ...link, released: true }));
-      const released = { ...state, links };
-      if (state.links.length > 0) {
-        await store.save(released).catch((error: unknown) => {
-          releasingStore.fault = `${reasonOf(error)}; a daemon that starts takes the links up again`;
-        });
-      }
-      return { state: released, notices };
+    get unreadable() {
+      return store.unreadable;
     },
-    save: state => store.save(state),
+    reread: () => store.reread(),
+    saveLink: link => store.saveLink(link),
+    removeLink: link => store.removeLink(link),
+    saveDefaults: savedDefaults => store.saveDefaults(savedDefaults),
+    setAside: () => store.setAside(),
+    load: bootId => {
+      const { savedDefaults, links, notices } = store.load(bootId);
+      const unreadable = store.setAside();
+      const released = links.filter(({ lost }) => lost !== true).map(link => ({ ...link, released: true }));
+      try {
+        for (const link of released) store.saveLink(link);
+        for (const link of links.filter(({ lost }) => lost === true)) store.removeLink(link);
+      } catch (error) {
+        releasingStore.fault = `${reasonOf(error)}; a daemon that starts takes the links up again`;
+      }
+      return { savedDefaults, links: released, notices, unreadable };
+    },
   };
   return releasingStore;
 }

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import type { Store } from '../daemon/rooms.ts';
 
 /**
@@ -6,14 +6,22 @@ import type { Store } from '../daemon/rooms.ts';
  * owner, and not by chown afterwards: nothing that it planted there gets root's leave.
  */
 export function asOwnerOf(directory: string, store: Store): Store {
+  const as = <T>(work: () => T) => asOwner(directory, work);
   return {
-    load: bootId => asOwner(directory, () => store.load(bootId)),
-    save: state => asOwner(directory, () => store.save(state)),
+    get unreadable() {
+      return store.unreadable;
+    },
+    load: bootId => as(() => store.load(bootId)),
+    reread: () => as(() => store.reread()),
+    saveLink: link => as(() => store.saveLink(link)),
+    removeLink: link => as(() => store.removeLink(link)),
+    saveDefaults: savedDefaults => as(() => store.saveDefaults(savedDefaults)),
+    setAside: () => as(() => store.setAside()),
   };
 }
 
-async function asOwner<T>(directory: string, work: () => Promise<T>): Promise<T> {
-  const owner = await stat(directory).catch(() => undefined);
+function asOwner<T>(directory: string, work: () => T): T {
+  const owner = statSync(directory, { throwIfNoEntry: false });
   const { geteuid, getegid, seteuid, setegid } = process;
   if (owner === undefined || owner.uid === geteuid?.() || !geteuid || !getegid || !seteuid || !setegid)
     return work();
@@ -27,7 +35,7 @@ async function asOwner<T>(directory: string, work: () => Promise<T>): Promise<T>
     return work();
   }
   try {
-    return await work();
+    return work();
   } finally {
     seteuid(self.uid);
     setegid(self.gid);

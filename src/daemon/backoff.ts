@@ -2,30 +2,31 @@
  * INVARIANTS
  * 1. At most one run is due or under way; a call during a run makes one more run after it.
  * 2. A call is followed by a run within `slowest` milliseconds.
- * 3. Runs that changed something come ever more slowly, so that two managers that undo each other's work do not spin.
+ * 3. The delay grows threefold with every run that changed something (exponential backoff), so that two managers that undo each
+ *    other's work do not spin.
  */
 
-export interface PaceOptions {
+export interface BackoffOptions {
   /** Calls within this time share one run, in milliseconds. */
   quickest: number;
   /** The longest time between a call and its run, in milliseconds. */
   slowest: number;
-  /** After this time without a change the pace is quick again, in milliseconds. */
+  /** After this time without a change the delay is `quickest` again, in milliseconds. */
   calmAfter: number;
   /** Does the work; tells whether anything had to be changed. */
   run(): Promise<boolean>;
 }
 
-/** Runs something soon after it is called for, but not as often as it is called for. */
-export class Pace {
-  readonly #options: PaceOptions;
+/** Runs something soon after it is called for: calls are debounced, and runs that change something back off. */
+export class Backoff {
+  readonly #options: BackoffOptions;
   #delay: number;
   #timer: NodeJS.Timeout | undefined;
   #running = false;
   #again = false;
   #lastChange = 0;
 
-  constructor(options: PaceOptions) {
+  constructor(options: BackoffOptions) {
     this.#options = options;
     this.#delay = options.quickest;
   }

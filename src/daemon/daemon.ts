@@ -48,6 +48,8 @@ export class Daemon {
       health: this.#health,
       onIdle: settlement => {
         this.#lookups.followUplinks(settlement);
+        // A file that was written anew can be read again.
+        if (this.#isPartial) this.#tellUnreadable(options.store.unreadable);
         this.#scheduleRetry();
       },
     });

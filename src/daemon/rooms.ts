@@ -49,6 +49,7 @@ export interface Loaded {
 
 /** Where the state is kept. What is written survives a kill when the call returns; where it cannot be written it throws. */
 export interface Store {
+  readonly unreadable: Loaded['unreadable'];
   load(bootId: string): Loaded;
   /** Tries the files again that could not be read. */
   reread(): Loaded;

@@ -43,7 +43,7 @@ export class StateDirectory {
   #unwritten: (Content & { done(): void }) | undefined;
 
   /** `before`: the directory of the version before, whose state of this boot is taken over once. */
-  constructor(directory: string, { before }: { before?: string } = {}) {
+  constructor(directory: string, { before }: { before?: string | undefined } = {}) {
     this.#directory = directory;
     this.#stateFile = stateFileIn(directory);
     this.#before = before;

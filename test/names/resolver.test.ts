@@ -5,10 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import * as v from 'valibot';
-import { ProfileSchema } from '../../src/core/link/profile.ts';
+import { createLookUp } from '../../src/names/names.ts';
 import { type Resolve, resolveAt } from '../../src/names/resolver.ts';
-import { createFindServers } from '../../src/names/servers.ts';
 
 const name = 'vpn.example.com';
 
@@ -34,8 +32,7 @@ async function programOf(t: Test, answer: (socket: Socket) => void) {
 }
 
 async function find(resolve: Resolve) {
-  const profile = { name: 'work', ...v.parse(ProfileSchema, { server: name }) };
-  return createFindServers(resolve)(profile, { peerOptions: [] });
+  return createLookUp(resolve)([name]);
 }
 
 t.test('an address a line', async t => {

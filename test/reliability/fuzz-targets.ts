@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { ConfigurationError, loadConfiguration } from '../../src/configuration/configuration.ts';
 import { decide } from '../../src/core/decide/decide.ts';
 import { commandOf } from '../../src/core/decide/plan.ts';
-import { absorbEvent } from '../../src/core/link/absorb.ts';
+import { takeEvent } from '../../src/core/link/change.ts';
 import { decodeEvent, EventError, type LinkEvent } from '../../src/core/link/event.ts';
 import { type Profile, profileFor } from '../../src/core/link/profile.ts';
 import { serversInPeerOptions, serversOfProcesses } from '../../src/core/link/server.ts';
@@ -23,7 +23,7 @@ import {
   parseProxyNeighbour,
   parseRule,
 } from '../../src/kernel/parse.ts';
-import { StateFile } from '../../src/state/state-file.ts';
+import { StateDirectory } from '../../src/state/state-directory.ts';
 import { whyNotMeant } from './ip-words.ts';
 
 export interface Target {
@@ -172,11 +172,17 @@ function assertMeant(state: State, observed: Observed): void {
 function assertEventMeant(event: LinkEvent): void {
   const observed = machine();
   for (const profile of profiles) {
-    const happening = { event, arrival: 9, findings: { profile, servers, unresolved: [] } };
-    const before = absorbEvent([], { ...happening, event: upOf(event) }, observed.interfaces).links;
-    const { links } = absorbEvent(before, happening, observed.interfaces);
-    assertMeant({ ...emptyState(bootId), links }, observed);
+    const before = stateAfter(upOf(event), profile);
+    assertMeant(stateAfter(event, profile, before), observed);
   }
+}
+
+/** The state after an event of a link that this profile is meant for, with its servers. */
+function stateAfter(event: LinkEvent, profile: Profile, before: State = emptyState(bootId)): State {
+  const meant = { ...profile, match: { interface: event.interface }, server: servers };
+  const moment = { interfaces: machine().interfaces, profiles: [meant] };
+  const { links } = takeEvent(event, { arrival: 9, canAsk: false })(before, moment);
+  return { ...before, ...links };
 }
 
 function upOf(event: LinkEvent): LinkEvent {
@@ -185,9 +191,7 @@ function upOf(event: LinkEvent): LinkEvent {
 
 /** A state with a link by each of the profiles, to see a machine with. */
 const states = profiles.map((profile): State => {
-  const event = decodeEvent(Buffer.from(events[0] ?? ''));
-  const happening = { event, arrival: 1, findings: { profile, servers, unresolved: [] } };
-  return { ...emptyState(bootId), links: absorbEvent([], happening, machine().interfaces).links };
+  return stateAfter(decodeEvent(Buffer.from(events[0] ?? '')), profile);
 });
 
 function assertMachineMeant(more: Partial<Observed>): void {
@@ -310,9 +314,9 @@ export const targets: Record<string, Target> = {
     samples: [savedState, JSON.stringify(JSON.parse(savedState), undefined, 2)],
     take: async input => {
       writeFileSync(join(directory, 'state.json'), input);
-      const { state, notices } = await new StateFile(directory).load(bootId);
+      const { links, savedDefaults, notices } = new StateDirectory(directory).load(bootId);
       for (const { text } of notices) assert.doesNotMatch(text, /\n/);
-      assertMeant(state, machine());
+      assertMeant({ ...emptyState(bootId), links, savedDefaults }, machine());
     },
   },
   configuration: {
@@ -333,9 +337,7 @@ export const targets: Record<string, Target> = {
       const observed = machine();
       for (const profile of found) {
         profileFor([profile], event);
-        const happening = { event, arrival: 1, findings: { profile, servers, unresolved: [] } };
-        const { links } = absorbEvent([], happening, observed.interfaces);
-        assertMeant({ ...emptyState(bootId), links }, observed);
+        assertMeant(stateAfter(event, profile), observed);
       }
     },
   },

@@ -2,8 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { emptyState } from '../../../src/core/link/state.ts';
-import { StateFile } from '../../../src/state/state-file.ts';
+import { StateDirectory } from '../../../src/state/state-directory.ts';
 import { quantile, summary, summaryHead } from '../figures.ts';
 import { Machine, replaceProfile } from '../machine.ts';
 import { atMost, type Result } from '../row.ts';
@@ -71,12 +70,13 @@ async function askInTurn(machine: Machine, { rounds, pause, ipparam }: Turns): P
 /** As the daemon does it, to the same file system. */
 async function writeState(directory: string, times: number): Promise<number[]> {
   await mkdir(directory);
-  const file = new StateFile(directory);
+  const store = new StateDirectory(directory);
+  store.load('boot');
   const taken: number[] = [];
   for (let time = 0; time < 2 * times; time++) {
     const route = `default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric ${time}`;
     const started = performance.now();
-    await file.save({ ...emptyState('boot'), savedDefaults: [{ family: 'inet', route }] });
+    store.saveDefaults([{ family: 'inet', route }]);
     taken.push(performance.now() - started);
   }
   return taken;
