@@ -1,7 +1,7 @@
 // A machine of its own for one test: a network namespace of the real kernel, the daemon in it, and pppd's part played
 // by the test. Root is not needed, only leave to make namespaces.
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -74,10 +74,8 @@ export interface Status {
 }
 
 export interface SavedState {
-  bootId: string;
-  schema: number;
   savedDefaults: { family: string; route: string }[];
-  links: { interface: string; servers: string[]; profile?: { name: string } }[];
+  links: { interface: string; order: number; servers: string[]; profile?: { name: string } }[];
 }
 
 export class Lab {
@@ -333,9 +331,15 @@ export class Lab {
     return this.ask('status');
   }
 
-  /** The state file, as it is on disk. */
+  /** What is in the state directory: the saved defaults, and each link from its file. */
   async state(): Promise<SavedState> {
-    return JSON.parse(await this.run('cat', join(this.directory, 'state/state.json')));
+    const state = join(this.directory, 'state');
+    const read = async (path: string) => JSON.parse(await readFile(join(state, path), 'utf8'));
+    const names = await readdir(join(state, 'links')).catch((): string[] => []);
+    const files = names.filter(name => /^\d+(\.lost)?\.json$/.test(name));
+    const links = await Promise.all(files.map(async name => (await read(`links/${name}`)).link));
+    const { savedDefaults } = await read('state.json').catch(() => ({ savedDefaults: [] }));
+    return { savedDefaults, links: links.sort((a, b) => a.order - b.order) };
   }
 
   /** The journal since the lab was opened, of every daemon that ran in it. */
