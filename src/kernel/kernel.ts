@@ -1,7 +1,8 @@
 import { commandOf, familyOfStep, type Step } from '../core/decide/plan.ts';
 import type { Observed } from '../core/route/observed.ts';
 import { type Family, families } from '../core/route/prefix.ts';
-import { identityOf, parseRoute, type Route } from '../core/route/route.ts';
+import { identityOf, type Route } from '../core/route/route.ts';
+import { parseRoute } from '../core/route/route-line.ts';
 import type { Questions, StepResult } from '../daemon/rooms.ts';
 import { Audit } from './audit.ts';
 import { Echo } from './echo.ts';

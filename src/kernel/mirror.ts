@@ -1,6 +1,7 @@
 import type { Address, Interface, Observed, ProxyNeighbour, Rule } from '../core/route/observed.ts';
 import { type Family, families, type Prefix, parsePrefix } from '../core/route/prefix.ts';
-import { identityOf, parseRoute, type Route } from '../core/route/route.ts';
+import { identityOf, type Route } from '../core/route/route.ts';
+import { parseRoute } from '../core/route/route-line.ts';
 import { parseAddress, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
 import { type Position, RouteTable } from './route-table.ts';
 

@@ -1,5 +1,6 @@
 import { type Family, formatPrefix, type Prefix, parseDestination } from '../core/route/prefix.ts';
-import { identityOf, isOwn, parseRoute, type Route } from '../core/route/route.ts';
+import { identityOf, isOwn, type Route } from '../core/route/route.ts';
+import { parseRoute } from '../core/route/route-line.ts';
 
 /*
  * INVARIANTS

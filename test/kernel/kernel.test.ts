@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { Step } from '../../src/core/decide/plan.ts';
-import { parseRoute } from '../../src/core/route/route.ts';
+import { parseRoute } from '../../src/core/route/route-line.ts';
 import { Kernel } from '../../src/kernel/kernel.ts';
 import { Mirror } from '../../src/kernel/mirror.ts';
 import { drawing } from '../reliability/random.ts';

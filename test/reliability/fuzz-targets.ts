@@ -13,7 +13,8 @@ import { serversInPeerOptions, serversOfProcesses } from '../../src/core/link/se
 import { emptyState, type State, savedRoute } from '../../src/core/link/state.ts';
 import type { Observed } from '../../src/core/route/observed.ts';
 import { parsePrefix } from '../../src/core/route/prefix.ts';
-import { devicesOf, identityOf, parseRoute } from '../../src/core/route/route.ts';
+import { devicesOf, identityOf } from '../../src/core/route/route.ts';
+import { parseRoute } from '../../src/core/route/route-line.ts';
 import { isPlain } from '../../src/kernel/ip-batch.ts';
 import { Mirror } from '../../src/kernel/mirror.ts';
 import {

@@ -1,5 +1,6 @@
 import type { Family } from './prefix.ts';
-import { ownProtocol, parseRoute, type Route } from './route.ts';
+import { ownProtocol, type Route } from './route.ts';
+import { parseRoute } from './route-line.ts';
 
 /** Why a route of ours is there. */
 export type Purpose = 'default' | 'network' | 'pin' | 'block';
