@@ -21,11 +21,11 @@ export interface Questions {
   /** Foreign routes matter where they cover one of these, beside the defaults. */
   destinations: readonly Prefix[];
   /**
-   * How sure it must be. `all`: the kernel is heard out on what it has done until now. `after`: right after a change of our
-   * own, which has heard it out itself. `heard`: what it has said by itself will do, which leaves it in peace; `ip` is asked
-   * whether it answers.
+   * How recent the answer must be. `all`: holds everything that the kernel has done until now (a barrier). `after`: right after
+   * `apply`, which ends with a barrier. `known`: what the kernel has announced so far. `heard`: the same, and `ip` is asked
+   * whether it answers. `after` and `known` cost no exchange with `ip` where nothing is in doubt.
    */
-  news: 'all' | 'after' | 'heard';
+  news: 'all' | 'after' | 'known' | 'heard';
 }
 
 /** The kernel's routes. Where `ip` cannot be asked, each throws an error of the name `IpError`. */

@@ -7,14 +7,14 @@ import t, { type Test } from 'tap';
 import type { Step } from '../../src/core/decide/plan.ts';
 import { parseRoute } from '../../src/core/route/route.ts';
 import { Kernel } from '../../src/kernel/kernel.ts';
-import { Mirror } from '../../src/kernel/mirror.ts';
+import { KernelCache } from '../../src/kernel/kernel-cache.ts';
 import { drawing } from '../reliability/random.ts';
 import { linesOf, type Machine, onMachine } from './machine.ts';
 import { everyKind, happen, inSight } from './walk.ts';
 
 t.jobs = 4;
-const seeds = (process.env.MIRROR_SEED ?? '1').split(',').map(Number);
-const stepCount = Number(process.env.MIRROR_STEPS ?? 60);
+const seeds = (process.env.CACHE_SEED ?? '1').split(',').map(Number);
+const stepCount = Number(process.env.CACHE_STEPS ?? 60);
 
 scenario('what others do is known without whole readings', async room => {
   const before = await room.readings();
@@ -331,7 +331,7 @@ class Room {
 
   /** What is observed is what is there; at random, something may come between the two looks that the kernel does by itself. */
   async isRight(story: string, { afterChange = false, looks = 1 } = {}): Promise<void> {
-    const fresh = new Mirror(() => undefined);
+    const fresh = new KernelCache(() => undefined);
     for (let look = 1; ; look++) {
       const known = linesOf(await this.observe({ afterChange }));
       fresh.take((await this.machine.step([])).reading);

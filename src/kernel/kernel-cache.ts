@@ -31,13 +31,15 @@ interface Device {
 const linkLocal = /^fe80::\/\d+ dev \S+ proto kernel metric 256 (linkdown )?pref medium *$/;
 
 /** The kernel's tables as they were read, kept up by what `ip monitor` has said since. */
-export class Mirror {
+export class KernelCache {
   /** Another number is another state of the kernel, as far as it matters here. */
   version = 0;
   /** Why the tables must be read, if so. */
   doubt: string | undefined = 'nothing was read yet';
   /** The rules must be asked for: the monitor does not say which of two alike went. */
   rulesAreOld = false;
+  /** The proxy neighbours must be asked for: the monitor does not announce them. */
+  proxyNeighboursAreOld = false;
   readonly #onLink: (face: Interface) => void;
   #interfaces = new Map<number, Interface>();
   /** By the index of the interface. */
@@ -78,7 +80,7 @@ export class Mirror {
 
   /** What is otherwise in a reading, if anything is. */
   differenceFrom(reading: Reading): string | undefined {
-    const other = new Mirror(() => undefined);
+    const other = new KernelCache(() => undefined);
     other.take({ ...reading, routes: { inet: [], inet6: [] } });
     const words = ({ interfaces, addresses, rules }: Observed) =>
       [interfaces, addresses, rules].flatMap((things, i) => {
@@ -103,6 +105,7 @@ export class Mirror {
 
   /** The proxy neighbours, as they were read just now: the monitor says nothing of them. */
   takeProxyNeighbours(lines: Reading['proxyNeighbours']): void {
+    this.proxyNeighboursAreOld = false;
     this.#proxyNeighbours = families.flatMap(family =>
       lines[family].flatMap(line => parseProxyNeighbour(line, family) ?? []),
     );
