@@ -32,7 +32,7 @@ export class Executor {
   }
 
   /**
-   * Carries out steps. What fails does not stop what does not need it. The results come in the order in which the kernel
+   * Carries out steps, and a barrier behind them. What fails does not stop what does not need it. The results come in the order in which the kernel
    * was asked.
    * @throws IpError where ip cannot be asked.
    */
@@ -41,9 +41,9 @@ export class Executor {
     const inOrder = [...steps].sort((a, b) => a.stage - b.stage);
     const ofFamily = (family: Family) => inOrder.filter(step => familyOfStep(step) === family);
     const [inet, inet6] = [ofFamily('inet'), ofFamily('inet6')];
-    const last = inet.length > 0 ? 'inet' : 'inet6';
-    if (inet6.length > 0) await this.#ofFamily('inet6', { steps: inet6, isLast: last === 'inet6', results });
-    if (inet.length > 0) await this.#ofFamily('inet', { steps: inet, isLast: true, results });
+    const isIpv6Only = inet6.length > 0 && inet.length === 0;
+    if (inet6.length > 0) await this.#ofFamily('inet6', { steps: inet6, isLast: isIpv6Only, results });
+    if (!isIpv6Only) await this.#ofFamily('inet', { steps: inet, isLast: true, results });
     return [...results.values()];
   }
 

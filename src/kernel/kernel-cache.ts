@@ -1,6 +1,7 @@
-import type { Address, Interface, Observed, ProxyNeighbour, Rule } from '../core/route/observed.ts';
+import type { Interface, Observed, ProxyNeighbour, Rule } from '../core/route/observed.ts';
 import { type Family, families, type Prefix, parsePrefix } from '../core/route/prefix.ts';
 import { identityOf, parseRoute, type Route } from '../core/route/route.ts';
+import { AddressTable } from './address-table.ts';
 import { parseAddress, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
 import { type Position, RouteTable } from './route-table.ts';
 
@@ -44,14 +45,13 @@ export class KernelCache {
   #interfaces = new Map<number, Interface>();
   /** By the index of the interface. */
   readonly #devices = new Map<number, Device>();
-  #addresses = new Map<string, Address>();
+  #addresses = new AddressTable();
   #tables: Record<Family, RouteTable> = { inet: new RouteTable('inet'), inet6: new RouteTable('inet6') };
   readonly #rules: Record<Family, readonly Rule[]> = { inet: [], inet6: [] };
   #proxyNeighbours: readonly ProxyNeighbour[] = [];
   /** Where among others of their metric our own go, by identity. */
   #expected: ReadonlyMap<string, Position> = new Map();
   #interfaceList: Interface[] | undefined;
-  #addressList: Address[] | undefined;
 
   /** `onLink`: told of every interface that is read or heard of. */
   constructor(onLink: (face: Interface) => void) {
@@ -64,7 +64,7 @@ export class KernelCache {
     this.doubt = undefined;
     this.#interfaces = new Map();
     this.#devices.clear();
-    this.#addresses = new Map();
+    this.#addresses = new AddressTable();
     this.#tables = { inet: new RouteTable('inet'), inet6: new RouteTable('inet6') };
     for (const line of reading.links) this.#hearLink(line, false);
     for (const line of reading.addresses) this.#hearAddress(line, false);
@@ -74,7 +74,6 @@ export class KernelCache {
     }
     this.takeProxyNeighbours(reading.proxyNeighbours);
     this.#interfaceList = undefined;
-    this.#addressList = undefined;
     this.version++;
   }
 
@@ -140,7 +139,6 @@ export class KernelCache {
   /** What is known, as far as it matters to these destinations: of foreign routes only the defaults, and those that cover one. */
   observed(destinations: Iterable<Prefix>): Observed {
     this.#interfaceList ??= [...this.#interfaces.values()];
-    this.#addressList ??= [...this.#addresses.values()];
     const tables = families.map(family => this.#tables[family]);
     const routes = new Set<Route>(tables.flatMap(table => table.defaults));
     for (const prefix of [...destinations, ...gatewaysOf([...routes])])
@@ -148,7 +146,7 @@ export class KernelCache {
     for (const table of tables) for (const route of table.own) routes.add(route);
     return {
       interfaces: this.#interfaceList,
-      addresses: this.#addressList,
+      addresses: this.#addresses.list,
       routes: [...routes],
       rules: families.flatMap(family => this.#rules[family]),
       proxyNeighbours: [...this.#proxyNeighbours],
@@ -172,9 +170,9 @@ export class KernelCache {
       if (known === undefined) return;
       this.#interfaces.delete(face.ifindex);
       this.#devices.delete(face.ifindex);
-      this.#forgetAddressesOf(known.name);
+      this.#addresses.deleteAllOn(known.name);
       this.#forgetRoutesThrough(known.name, families);
-      this.#changed('interfaces');
+      this.#noteInterfaces();
       return;
     }
     this.#onLink(face);
@@ -182,11 +180,16 @@ export class KernelCache {
     this.#hearDevice(face, { mtu, hasCarrier: !/^[^>]*\bNO-CARRIER\b/.test(text) });
     if (known?.name === face.name && known.up === face.up) return;
     this.#interfaces.set(face.ifindex, face);
-    this.#changed('interfaces');
+    this.#noteInterfaces();
     if (known !== undefined && known.name !== face.name) this.suspect(`${known.name} is ${face.name} now`);
     // The IPv4 routes that an interface takes with it are not announced, those of IPv6 only if the sysctl says so.
     if (known?.up === true && !face.up) this.#forgetRoutesThrough(face.name, families);
     if (known !== undefined && face.name === 'lo') this.suspect('the loopback device changed');
+  }
+
+  #noteInterfaces(): void {
+    this.#interfaceList = undefined;
+    this.version++;
   }
 
   #hearDevice({ ifindex, name }: Interface, device: Device): void {
@@ -208,23 +211,18 @@ export class KernelCache {
     // One that goes may have been checked anew.
     const address = parseAddress(deleted ? text.replace(' tentative', '') : text);
     if (address === undefined) return;
-    const { dev, family } = address;
-    const key = [dev, family, address.address, address.length, address.peer].join(' ');
-    if (this.#addresses.has(key) !== deleted) return;
-    if (deleted) this.#addresses.delete(key);
-    else this.#addresses.set(key, address);
-    this.#changed('addresses');
+    if (!(deleted ? this.#addresses.delete(address) : this.#addresses.set(address))) return;
+    this.version++;
     if (!deleted) return;
-    const others = [...this.#addresses.values()].filter(other => other.family === family);
+    const { dev, family } = address;
     // fib_sync_down_addr() takes IPv4 routes away; rt6_remove_prefsrc() changes those of IPv6.
-    if (!others.some(other => other.address === address.address)) {
+    if (!this.#addresses.has(address)) {
       const outcome = this.#tables[family].forget(`src ${address.address}`);
       if (outcome === 'doubt' || (outcome && family === 'inet6'))
         this.suspect(`${address.address} is no longer here`);
     }
     // fib_disable_ip(): with its last IPv4 address a device loses all routes.
-    if (family === 'inet' && !others.some(other => other.dev === dev))
-      this.#forgetRoutesThrough(dev, ['inet']);
+    if (family === 'inet' && !this.#addresses.hasAnyOn(dev, 'inet')) this.#forgetRoutesThrough(dev, ['inet']);
   }
 
   #hearRoute(text: string, deleted: boolean): void {
@@ -234,7 +232,7 @@ export class KernelCache {
     const table = this.#tables[family];
     const outcome = deleted ? table.delete(text) : table.add(text, this.#positionOf(text, family));
     if (outcome === 'doubt') this.suspect(`what became of the routes beside ${text.trim()}`);
-    else if (outcome) this.#changed('routes');
+    else if (outcome) this.version++;
   }
 
   /** Where a route stands of which there may be others of its metric. */
@@ -245,23 +243,12 @@ export class KernelCache {
     return (route && this.#expected.get(identityOf(route))) ?? 'alone';
   }
 
-  #forgetAddressesOf(dev: string): void {
-    for (const [key, address] of this.#addresses) if (address.dev === dev) this.#addresses.delete(key);
-    this.#changed('addresses');
-  }
-
   #forgetRoutesThrough(dev: string, of: readonly Family[]): void {
     for (const family of of) {
       const outcome = this.#tables[family].forget(`dev ${dev}`);
       if (outcome === 'doubt') this.suspect(`what is left of the routes through ${dev}`);
-      else if (outcome) this.#changed('routes');
+      else if (outcome) this.version++;
     }
-  }
-
-  #changed(what: 'routes' | 'interfaces' | 'addresses'): void {
-    this.version++;
-    if (what === 'interfaces') this.#interfaceList = undefined;
-    if (what === 'addresses') this.#addressList = undefined;
   }
 }
 

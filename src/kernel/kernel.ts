@@ -115,7 +115,7 @@ export class Kernel {
    * @throws IpError where ip cannot be asked.
    */
   async observe({ forwarding, destinations, news }: Questions): Promise<Observed> {
-    if (news === 'all') await this.#barrier.pass();
+    if (news === 'all') await this.#executor.carryOut([]);
     if (news === 'heard') await this.#tables.touch();
     if (!this.#barrier.isCaughtUp || this.#cache.doubt !== undefined) await this.#readUntilSure();
     if (this.#cache.rulesAreOld) await this.#readRules();
@@ -209,7 +209,7 @@ export class Kernel {
       try {
         this.#cache.take(await this.#tables.read());
         const isSound = this.#cache.doubt === undefined;
-        await this.#barrier.pass();
+        await this.#executor.carryOut([]);
         if (!this.#barrier.isCaughtUp && isSound) return;
       } finally {
         const lines = this.#meanwhile;
@@ -225,7 +225,7 @@ export class Kernel {
     const { version } = this.#cache;
     const begun = performance.now();
     const reading = await this.#tables.read();
-    await this.#barrier.pass();
+    await this.#executor.carryOut([]);
     const took = performance.now() - begun;
     const isQuiet = this.#barrier.isCaughtUp && this.#cache.version === version;
     const difference = isQuiet ? this.#cache.differenceFrom(reading) : undefined;
