@@ -213,6 +213,25 @@ scenario('our own changes are known at once', async room => {
   await room.isRight('refused', { afterChange: true });
 });
 
+scenario('an IPv6 address that changes in place', async room => {
+  const before = await room.readings();
+  await room.machine.ip('-6 address add fe80::1/128 dev n0 nodad');
+  await room.isRight('added');
+  await room.machine.ip('-6 address change fe80::1 peer fe80::2/128 dev n0');
+  await room.isRight('with a peer');
+  await room.machine.ip('-6 address change fe80::1 peer fe80::3/128 dev n0');
+  await room.isRight('with another');
+  const { addresses } = await room.observe();
+  room.t.match(
+    addresses.filter(({ address }) => address === 'fe80::1'),
+    [{ peer: 'fe80::3' }],
+    'there is one address',
+  );
+  await room.machine.ip('-6 address del fe80::1 peer fe80::3/128 dev n0');
+  await room.isRight('deleted');
+  room.t.equal((await room.readings()) - before, 0, 'without a whole reading');
+});
+
 scenario('looks while others make changes without a pause', async room => {
   const script = `for i in $(seq 150); do
     ip link set n0 down; ip link set n0 up; ip route add default via 10.0.0.8 dev n0 metric $((i % 3))
