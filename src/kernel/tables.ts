@@ -1,7 +1,7 @@
 import type { Family } from '../core/route/prefix.ts';
 import { ownProtocol } from '../core/route/route.ts';
 import { type IpBatch, IpError } from './ip-batch.ts';
-import type { Reading } from './mirror.ts';
+import type { Reading } from './kernel-cache.ts';
 import { parseForwarding } from './parse.ts';
 
 const routesOf = 'route show table main';

@@ -173,9 +173,9 @@ export class Machine {
   }
 
   /** Starts the daemon and waits until it is ready. */
-  async startDaemon(profiles: string): Promise<void> {
+  async startDaemon(profiles: string, path = program): Promise<void> {
     await writeFile(join(this.directory, 'etc/ppp-routed.toml'), profiles);
-    const daemon = this.start([process.execPath, ...unitFlags, program], {
+    const daemon = this.start([process.execPath, ...unitFlags, path], {
       ...unitEnvironment,
       ...this.directories,
     });

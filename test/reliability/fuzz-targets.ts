@@ -16,7 +16,7 @@ import { parsePrefix } from '../../src/core/route/prefix.ts';
 import { devicesOf, identityOf } from '../../src/core/route/route.ts';
 import { parseRoute } from '../../src/core/route/route-line.ts';
 import { isPlain } from '../../src/kernel/ip-batch.ts';
-import { Mirror } from '../../src/kernel/mirror.ts';
+import { KernelCache } from '../../src/kernel/kernel-cache.ts';
 import {
   parseAddress,
   parseForwarding,
@@ -297,17 +297,17 @@ export const targets: Record<string, Target> = {
   monitor: {
     samples: monitored,
     take: input => {
-      const mirror = new Mirror(() => undefined);
-      mirror.take({
+      const cache = new KernelCache(() => undefined);
+      cache.take({
         links: printed.links,
         addresses: printed.addresses,
         routes: { inet: printed.inet, inet6: printed.inet6 },
         rules: { inet: printed.rules, inet6: [] },
         proxyNeighbours: { inet: printed.proxies, inet6: [] },
       });
-      for (const line of input.toString().split('\n')) mirror.hear(line);
+      for (const line of input.toString().split('\n')) cache.hear(line);
       const destinations = servers.flatMap(server => parsePrefix(server) ?? []);
-      const observed = mirror.observed(destinations);
+      const observed = cache.observed(destinations);
       for (const state of states) assertMeant(state, observed);
     },
   },
