@@ -71,9 +71,9 @@ export class SavedState {
   }
 }
 
-/** A link has the same file for as long as it is up; when it is lost it has another. */
-function fileOf({ ifindex, lost }: Link): string {
-  return `${ifindex} ${lost === true}`;
+/** A link has the same file for as long as it is up. When it is lost it has another, which a redial does not take. */
+function fileOf({ ifindex, order, lost }: Link): string {
+  return lost === true ? `${ifindex} lost ${order}` : `${ifindex}`;
 }
 
 /** The lists of the state, without what could not be written, and with what could not be removed. */
