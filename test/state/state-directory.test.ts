@@ -408,9 +408,6 @@ t.test('half of a file can be written: the old one stays', async t => {
   t.same(filesIn(directory), names, 'no temporary file is left');
   t.same(new StateDirectory(directory).load(boot), { ...whole, notices: [], unreadable: [] });
 });
-  state.saveDefaults([]);
-  t.same(filesIn(directory), names, 'no temporary file is left');
-});
 
 function messageOf(write: () => void): string {
   try {
