@@ -11,6 +11,6 @@ export function directoriesOf(environment: NodeJS.ProcessEnv): Directories {
   return {
     configuration: first(environment.CONFIGURATION_DIRECTORY, '/etc/ppp-routed'),
     runtime: first(environment.RUNTIME_DIRECTORY, '/run/ppp-routed'),
-    state: first(environment.STATE_DIRECTORY, '/var/lib/ppp-routed'),
+    state: first(environment.STATE_DIRECTORY, '/run/ppp-routed/state'),
   };
 }
