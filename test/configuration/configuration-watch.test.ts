@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
@@ -134,6 +134,32 @@ for (const [what, { prepare, steps }] of Object.entries(changes)) {
     t.same(calls.all, ['watching', ...steps.map(() => 'change')]);
   });
 }
+
+t.test(
+  'told: what comes after a change in the very moment in which the watch begins',
+  { timeout: 60_000 },
+  async t => {
+    const directory = t.testdir({ one: {}, two: {} });
+    const link = join(directory, 'etc');
+    for (let turns = 0; turns < 40; turns++) {
+      rmSync(link, { force: true });
+      symlinkSync('one', link);
+      const calls = new Calls();
+      const call = (what: string) => () => calls.call(what);
+      void watchConfiguration(link, { onChange: call('change'), onWatching: call('watching') });
+      for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
+      const isBefore = calls.all.length === 0;
+      rmSync(link);
+      symlinkSync('two', link);
+      await calls.reach(isBefore ? 1 : 2);
+      // The change may have been heard as well.
+      await sleep(150);
+      const { length } = calls.all;
+      writeFileSync(join(directory, 'two/ppp-routed.toml'), `# ${turns}\n`);
+      await calls.reach(length + 1);
+    }
+  },
+);
 
 const noises: Record<string, string> = {
   'names beside the directory': 'touch srv/x; mkdir srv/y; rm srv/x; mv srv/y z',
