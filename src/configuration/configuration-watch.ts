@@ -1,6 +1,6 @@
 import { EventEmitter, once } from 'node:events';
-import { type FSWatcher, watch } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { watch } from 'chokidar';
 import { hasCode, isWant } from '../core/tell/reason.ts';
 import { isWatched, type Watched, whatToWatch } from './watched.ts';
 
@@ -55,7 +55,7 @@ interface Watching {
 /** undefined: the kernel has no watches left. */
 async function beginToWatch(directory: string): Promise<Watching | undefined> {
   for (let watched = await whatToWatch(directory); ; ) {
-    const watching = watchAll(watched);
+    const watching = await watchAll(watched);
     if (watching === undefined) return undefined;
     // What was put somewhere else before its directory was watched was not heard.
     const now = await whatToWatch(directory);
@@ -65,44 +65,44 @@ async function beginToWatch(directory: string): Promise<Watching | undefined> {
   }
 }
 
-function watchAll({ directories, files }: Watched): Watching | undefined {
-  const watchers: FSWatcher[] = [];
-  let settling: NodeJS.Timeout | undefined;
-  const close = () => {
-    clearTimeout(settling);
-    for (const watcher of watchers) watcher.close();
-  };
+/**
+ * A watcher for each path: one of chokidar's that watches a directory and what is in it takes the two for one. What it hears of
+ * the kernel counts (`raw`), and not what it makes of it: a directory that is moved away and back at once is no event of its own.
+ * What is gone by now, or may not be read, is noticed in the directory that holds it.
+ */
+async function watchAll({ directories, files }: Watched): Promise<Watching | undefined> {
+  const paths = [...directories.keys(), ...files];
+  const watchers = paths.map(path =>
+    watch(path, { ignoreInitial: true, depth: 0, ignored: found => found !== path }),
+  );
   const news = new EventEmitter();
+  let settling: NodeJS.Timeout | undefined;
   const settle = () => {
     clearTimeout(settling);
     settling = setTimeout(() => news.emit('settled'), settleTime);
   };
-  const add = (path: string, isOurs: (name: string) => boolean) => {
-    const watcher = watch(path, (_event, name) => {
-      if (name === null || isOurs(name)) settle();
-    });
-    watchers.push(watcher.on('error', settle));
+  const close = () => {
+    clearTimeout(settling);
+    for (const watcher of watchers) void watcher.close();
   };
-  try {
-    for (const [path, names] of directories) attempt(() => add(path, name => isWatched(names, name)));
-    for (const path of files) attempt(() => add(path, () => true));
-  } catch {
-    close();
-    return undefined;
-  }
-  return { changed: once(news, 'settled'), close };
-}
-
-/**
- * What is gone by now, or may not be read, is noticed in the directory that holds it.
- * @throws Error where there are no watches, descriptors or memory left.
- */
-function attempt(add: () => void): void {
-  try {
-    add();
-  } catch (error) {
-    if (hasCode(error, 'ENOSPC') || isWant(error)) throw error;
-  }
+  const begun = await Promise.all(
+    watchers.map((watcher, i) => {
+      const names = directories.get(paths[i] ?? '');
+      watcher.on('raw', (_event, name) => {
+        if (names === undefined || name === null || isWatched(names, name)) settle();
+      });
+      return new Promise<boolean>(resolve => {
+        watcher.on('ready', () => resolve(true));
+        watcher.on('error', error => {
+          if (hasCode(error, 'ENOSPC') || isWant(error)) resolve(false);
+          else settle();
+        });
+      });
+    }),
+  );
+  if (begun.every(Boolean)) return { changed: once(news, 'settled'), close };
+  close();
+  return undefined;
 }
 
 function textOf({ directories, files }: Watched): string {
