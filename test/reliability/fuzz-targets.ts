@@ -7,7 +7,8 @@ import { ConfigurationError, loadConfiguration } from '../../src/configuration/c
 import { decide } from '../../src/core/decide/decide.ts';
 import { commandOf } from '../../src/core/decide/plan.ts';
 import { absorbEvent } from '../../src/core/link/absorb.ts';
-import { decodeEvent, EventError, type LinkEvent } from '../../src/core/link/event.ts';
+import { decodeEvent, type LinkEvent } from '../../src/core/link/event.ts';
+import { EventError } from '../../src/core/link/fields.ts';
 import { type Profile, profileFor } from '../../src/core/link/profile.ts';
 import { serversInPeerOptions, serversOfProcesses } from '../../src/core/link/server.ts';
 import { emptyState, type State, savedRoute } from '../../src/core/link/state.ts';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { decodeEvent, EventError } from '../../../src/core/link/event.ts';
+import { decodeEvent } from '../../../src/core/link/event.ts';
+import { EventError } from '../../../src/core/link/fields.ts';
 
 const good =
   'version=1\nevent=ip-up\ninterface=ppp0\nifindex=12\nlocal=10.99.0.2\nremote=10.99.0.1\nipparam=work\npid=77\n';
