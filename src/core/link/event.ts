@@ -109,7 +109,10 @@ export function decodeEvent(bytes: Buffer): LinkEvent {
   fields.delete('unusable');
   const [unknown] = fields.keys();
   if (unknown !== undefined)
-    throw new EventError('FIELD', `${quote(unknown)} is not a field of version ${version}; reinstall the hooks`);
+    throw new EventError(
+      'FIELD',
+      `${quote(unknown)} is not a field of version ${version}; reinstall the hooks`,
+    );
   return event;
 }
 
