@@ -83,7 +83,8 @@ const hookSocket = createHookSocket({
   patience: 1000,
   answerWithin: 3000,
   most: 1024,
-  onEvent: async event => {
+  onEvent: async (event, ask) => {
+    if (ask !== undefined && event.name.endsWith('-up')) event.peerOptions = (await ask()) ?? [];
     const reply = await queue.add(event);
     // Who has the answer may look into the journal next.
     journal.flush();
