@@ -26,6 +26,8 @@ export interface LoopOptions {
   journal: Sentences;
   health: Health;
   bootId: string;
+  /** The inode of the network namespace that the daemon is in, if known. */
+  netns?: number | undefined;
   /** Called when nothing is left to do for now. */
   onIdle(settlement: Settlement | undefined): void;
 }
@@ -182,7 +184,8 @@ export class Loop {
     const recalled = this.#withRecalled(state);
     const found = entries.length === 0 ? this.#dropOthers(recalled, observed) : recalled;
     this.#state = found;
-    const moment = { interfaces: observed.interfaces, profiles: this.profiles };
+    const { netns } = this.#options;
+    const moment = { interfaces: observed.interfaces, profiles: this.profiles, netns };
     try {
       const { links, taken } = takeAll(entries, found, moment);
       const settlement = await this.#settler.settle({ ...found, ...links });
