@@ -8,11 +8,11 @@ import { Barrier } from './barrier.ts';
 import { Executor } from './executor.ts';
 import { IpBatch } from './ip-batch.ts';
 import { IpMonitor } from './ip-monitor.ts';
-import { KernelCache, type Reading } from './kernel-cache.ts';
+import { KernelCache } from './kernel-cache.ts';
 import { Names } from './names.ts';
 import { parseAddress, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
 import { StrictBatch } from './strict-batch.ts';
-import { Tables } from './tables.ts';
+import { type Reading, Tables } from './tables.ts';
 
 /*
  * INVARIANTS

@@ -1,7 +1,7 @@
 // What can happen to a machine's links, addresses, routes, nexthop objects and rules, at random.
 import { type Family, type Prefix, parsePrefix } from '../../src/core/route/prefix.ts';
 import { parseRoute, type Route } from '../../src/core/route/route.ts';
-import type { Reading } from '../../src/kernel/kernel-cache.ts';
+import type { Reading } from '../../src/kernel/tables.ts';
 import type { Draw } from '../reliability/random.ts';
 
 /** One thing that happens: commands of the shell, which may be refused. */
