@@ -201,7 +201,7 @@ export class Kernel {
     if (this.#listens) this.#monitor.restart();
   }
 
-  /** Reads the whole of the tables until nothing is in doubt. Where the monitor cannot be heard out, once. */
+  /** Reads whole tables until nothing is in doubt; once where the monitor does not announce the barrier. */
   async #readUntilSure(): Promise<void> {
     for (let attempt = 1; attempt <= readAttempts; attempt++) {
       const wasListening = this.#barrier.isListening;
