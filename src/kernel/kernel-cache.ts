@@ -5,6 +5,7 @@ import { parseRoute } from '../core/route/route-line.ts';
 import { AddressTable } from './address-table.ts';
 import { parseAddress, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
 import { type Position, RouteTable } from './route-table.ts';
+import type { Reading } from './tables.ts';
 
 /*
  * INVARIANTS
@@ -13,17 +14,8 @@ import { type Position, RouteTable } from './route-table.ts';
  * 3. What is handed out is never changed afterwards.
  */
 
-/** What `ip` printed of the whole of the kernel's tables, a line each. */
-export interface Reading {
-  links: readonly string[];
-  addresses: readonly string[];
-  routes: Readonly<Record<Family, readonly string[]>>;
-  rules: Readonly<Record<Family, readonly string[]>>;
-  proxyNeighbours: Readonly<Record<Family, readonly string[]>>;
-}
-
-/** What else is known of an interface. */
 interface Device {
+  face: Interface;
   /** In bytes. */
   mtu: number;
   hasCarrier: boolean;
@@ -43,7 +35,6 @@ export class KernelCache {
   /** The proxy neighbours must be asked for: the monitor does not announce them. */
   proxyNeighboursAreOld = false;
   readonly #onLink: (face: Interface) => void;
-  #interfaces = new Map<number, Interface>();
   /** By the index of the interface. */
   readonly #devices = new Map<number, Device>();
   #addresses = new AddressTable();
@@ -63,7 +54,6 @@ export class KernelCache {
   take(reading: Reading): void {
     // What is read may raise a doubt itself: of a name, by which it has been read.
     this.doubt = undefined;
-    this.#interfaces = new Map();
     this.#devices.clear();
     this.#addresses = new AddressTable();
     this.#tables = { inet: new RouteTable('inet'), inet6: new RouteTable('inet6') };
@@ -139,7 +129,7 @@ export class KernelCache {
 
   /** What is known, as far as it matters to these destinations: of foreign routes only the defaults, and those that cover one. */
   observed(destinations: Iterable<Prefix>): Observed {
-    this.#interfaceList ??= [...this.#interfaces.values()];
+    this.#interfaceList ??= [...this.interfaces];
     const tables = families.map(family => this.#tables[family]);
     const routes = new Set<Route>(tables.flatMap(table => table.defaults));
     for (const prefix of [...destinations, ...gatewaysOf([...routes])])
@@ -154,8 +144,8 @@ export class KernelCache {
     };
   }
 
-  get interfaces(): Iterable<Interface> {
-    return this.#interfaces.values();
+  get interfaces(): Interface[] {
+    return Array.from(this.#devices.values(), ({ face }) => face);
   }
 
   get #usesNexthopObjects(): boolean {
@@ -166,26 +156,28 @@ export class KernelCache {
     const face = parseInterface(text);
     // Without a group it is a bridge's word about its port, which is deleted when it leaves the bridge.
     if (face === undefined || !text.includes(' group ')) return;
-    const known = this.#interfaces.get(face.ifindex);
+    const known = this.#devices.get(face.ifindex);
     if (deleted) {
       if (known === undefined) return;
-      this.#interfaces.delete(face.ifindex);
       this.#devices.delete(face.ifindex);
-      this.#addresses.deleteAllOn(known.name);
-      this.#forgetRoutesThrough(known.name, families);
+      this.#addresses.deleteAllOn(known.face.name);
+      this.#forgetRoutesThrough(known.face.name, families);
       this.#noteInterfaces();
       return;
     }
     this.#onLink(face);
     const mtu = Number(/ mtu (\d+)/.exec(text)?.[1]);
-    this.#hearDevice(face, { mtu, hasCarrier: !/^[^>]*\bNO-CARRIER\b/.test(text) });
-    if (known?.name === face.name && known.up === face.up) return;
-    this.#interfaces.set(face.ifindex, face);
+    const isSame = known?.face.name === face.name && known.face.up === face.up;
+    const device = { face: isSame ? known.face : face, mtu, hasCarrier: !/^[^>]*\bNO-CARRIER\b/.test(text) };
+    this.#devices.set(face.ifindex, device);
+    if (known !== undefined) this.#noteLowerLayer(known, device);
+    if (isSame) return;
     this.#noteInterfaces();
-    if (known !== undefined && known.name !== face.name) this.suspect(`${known.name} is ${face.name} now`);
+    if (known === undefined) return;
+    if (known.face.name !== face.name) this.suspect(`${known.face.name} is ${face.name} now`);
     // The IPv4 routes that an interface takes with it are not announced, those of IPv6 only if the sysctl says so.
-    if (known?.up === true && !face.up) this.#forgetRoutesThrough(face.name, families);
-    if (known !== undefined && face.name === 'lo') this.suspect('the loopback device changed');
+    if (known.face.up && !face.up) this.#forgetRoutesThrough(face.name, families);
+    if (face.name === 'lo') this.suspect('the loopback device changed');
   }
 
   #noteInterfaces(): void {
@@ -193,18 +185,15 @@ export class KernelCache {
     this.version++;
   }
 
-  #hearDevice({ ifindex, name }: Interface, device: Device): void {
-    const known = this.#devices.get(ifindex);
-    this.#devices.set(ifindex, device);
-    if (known === undefined) return;
-    if (known.mtu !== device.mtu) {
+  #noteLowerLayer(known: Device, { face: { name }, mtu, hasCarrier }: Device): void {
+    if (known.mtu !== mtu) {
       // addrconf_notify(): below 1280 there is no IPv6, as if the device were down.
-      if (device.mtu < 1280) this.#forgetRoutesThrough(name, ['inet6']);
+      if (mtu < 1280) this.#forgetRoutesThrough(name, ['inet6']);
       // rt6_mtu_change() follows with the routes' own, and says nothing.
       else if (this.#tables.inet6.hasMtuThrough(name)) this.suspect(`the MTU of ${name} changed`);
     }
     // nh_netdev_event() ends nexthop objects with the carrier, and says nothing.
-    if (known.hasCarrier && !device.hasCarrier && this.#usesNexthopObjects)
+    if (known.hasCarrier && !hasCarrier && this.#usesNexthopObjects)
       this.suspect(`nexthop objects may have ended with the carrier of ${name}`);
   }
 

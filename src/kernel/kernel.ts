@@ -9,11 +9,11 @@ import { Barrier } from './barrier.ts';
 import { Executor } from './executor.ts';
 import { IpBatch } from './ip-batch.ts';
 import { IpMonitor } from './ip-monitor.ts';
-import { KernelCache, type Reading } from './kernel-cache.ts';
+import { KernelCache } from './kernel-cache.ts';
 import { Names } from './names.ts';
 import { parseAddress, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
 import { StrictBatch } from './strict-batch.ts';
-import { Tables } from './tables.ts';
+import { type Reading, Tables } from './tables.ts';
 
 /*
  * INVARIANTS
@@ -202,7 +202,7 @@ export class Kernel {
     if (this.#listens) this.#monitor.restart();
   }
 
-  /** Reads the whole of the tables until nothing is in doubt. Where the monitor cannot be heard out, once. */
+  /** Reads whole tables until nothing is in doubt; once where the monitor does not announce the barrier. */
   async #readUntilSure(): Promise<void> {
     for (let attempt = 1; attempt <= readAttempts; attempt++) {
       const wasListening = this.#barrier.isListening;

@@ -4,8 +4,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { IpMonitor } from '../../src/kernel/ip-monitor.ts';
-import { KernelCache, type Reading } from '../../src/kernel/kernel-cache.ts';
+import { KernelCache } from '../../src/kernel/kernel-cache.ts';
 import { Names } from '../../src/kernel/names.ts';
+import type { Reading } from '../../src/kernel/tables.ts';
 import { drawing } from '../reliability/random.ts';
 import { echoDevice, linesOf, type Machine, onMachine } from './machine.ts';
 import { everyKind, happen, inSight, plainKinds } from './walk.ts';

@@ -216,11 +216,12 @@ scenario('our own changes are known at once', async room => {
 scenario('an IPv6 address that changes in place', async room => {
   const before = await room.readings();
   await room.machine.ip('-6 address add fe80::1/128 dev n0 nodad');
-  await room.isRight('added');
+  // addrconf_dad_work() announces it, after ip has ended.
+  await room.isRight('added', { looks: 20 });
   await room.machine.ip('-6 address change fe80::1 peer fe80::2/128 dev n0');
-  await room.isRight('with a peer');
+  await room.isRight('with a peer', { looks: 20 });
   await room.machine.ip('-6 address change fe80::1 peer fe80::3/128 dev n0');
-  await room.isRight('with another');
+  await room.isRight('with another', { looks: 20 });
   const { addresses } = await room.observe();
   room.t.match(
     addresses.filter(({ address }) => address === 'fe80::1'),

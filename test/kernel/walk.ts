@@ -2,7 +2,7 @@
 import { type Family, type Prefix, parsePrefix } from '../../src/core/route/prefix.ts';
 import type { Route } from '../../src/core/route/route.ts';
 import { parseRoute } from '../../src/core/route/route-line.ts';
-import type { Reading } from '../../src/kernel/kernel-cache.ts';
+import type { Reading } from '../../src/kernel/tables.ts';
 import type { Draw } from '../reliability/random.ts';
 
 /** One thing that happens: commands of the shell, which may be refused. */
