@@ -57,6 +57,11 @@ export class Settler {
     return this.#saved.state;
   }
 
+  /** What could not be read before: it is in the store. */
+  recall(recalled: Omit<State, 'bootId'>): void {
+    this.#saved.recall(recalled);
+  }
+
   /** Decides, saves and changes until a look at the kernel finds nothing left to do. The kernel was looked at just now. */
   async settle(wanted: State): Promise<Settlement> {
     const failed = new Map<string, StepFailure>();

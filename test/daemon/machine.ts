@@ -63,8 +63,8 @@ export class Disk implements Store {
   }
 }
 
-function keyOf({ ifindex, lost }: Link): string {
-  return `${ifindex}${lost === true ? ' lost' : ''}`;
+function keyOf({ ifindex, lost, order }: Link): string {
+  return lost === true ? `${ifindex} lost ${order}` : `${ifindex}`;
 }
 
 /** Names that are looked up for nobody. */

@@ -336,7 +336,7 @@ export class Lab {
     const state = join(this.directory, 'state');
     const read = async (path: string) => JSON.parse(await readFile(join(state, path), 'utf8'));
     const names = await readdir(join(state, 'links')).catch((): string[] => []);
-    const files = names.filter(name => /^\d+(\.lost)?\.json$/.test(name));
+    const files = names.filter(name => /^\d+(\.lost\.\d+)?\.json$/.test(name));
     const links = await Promise.all(files.map(async name => (await read(`links/${name}`)).link));
     const { savedDefaults } = await read('state.json').catch(() => ({ savedDefaults: [] }));
     return { savedDefaults, links: links.sort((a, b) => a.order - b.order) };
