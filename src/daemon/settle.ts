@@ -82,7 +82,7 @@ export class Settler {
       const steps = decision.steps.filter(step => !isHopeless(step, failed));
       if (steps.length === 0 || round > mostRounds) {
         this.#failures = [...failed.values()];
-        this.#isForgetful &&= decision.orphaned.length > 0;
+        this.#isForgetful &&= this.isPartial || decision.orphaned.length > 0;
         const failures = this.#failures.filter(failure => !isMadeUpFor(failure, decision));
         return { state: current, decision, observed, failures, stateFault, changes };
       }
