@@ -1,8 +1,9 @@
-import { configureLinks, lookupsOf, recallLinks, releaseLinks, takeEvent } from '../core/link/change.ts';
+import { configureLinks, lookupsOf, releaseLinks, takeEvent } from '../core/link/change.ts';
 import type { LinkEvent } from '../core/link/event.ts';
 import { afterAll, type Link } from '../core/link/link.ts';
 import { type Profile, profileFor } from '../core/link/profile.ts';
 import { wantedServers } from '../core/link/server.ts';
+import type { State } from '../core/link/state.ts';
 import type { Observed } from '../core/route/observed.ts';
 import { eventFields, messageIds } from '../core/tell/message.ts';
 import { type Rehearsal, rehearse } from '../core/tell/rehearsal.ts';
@@ -181,21 +182,25 @@ export class Daemon {
     clearTimeout(this.#retry);
   }
 
-  #load({ savedDefaults, links, notices, unreadable }: Loaded): void {
-    const { journal, bootId } = this.#options;
+  #load(loaded: Loaded): void {
+    const found = this.#found(loaded);
+    this.#loop.load({ bootId: this.#options.bootId, ...found });
+    // Above those in files that cannot be read, too: the time since the boot is above what any earlier run has counted to.
+    this.#arrivals = Math.max(afterAll(found), Number(process.hrtime.bigint() / 1000n));
+    this.#tellUnreadable(loaded.unreadable);
+  }
+
+  #found({ savedDefaults, links, notices }: Loaded): Omit<State, 'bootId'> {
+    const { journal } = this.#options;
     for (const { level, text } of notices)
       journal[level === 'warning' ? 'warn' : 'notice']({ MESSAGE_ID: messageIds.stateSetAside }, text);
     // Whoever was asked has gone.
     const found = links.map(link => (link.asking === true ? { ...link, asking: undefined } : link));
-    const state = {
-      bootId,
+    return {
       savedDefaults,
       links: found.filter(({ profile }) => profile !== undefined),
       others: found.filter(({ profile }) => profile === undefined),
     };
-    this.#loop.load(state);
-    this.#arrivals = afterAll(state);
-    this.#tellUnreadable(unreadable);
   }
 
   /** Whatever is wrong may come right without a word: look again by and by. */
@@ -210,10 +215,10 @@ export class Daemon {
   }
 
   #reread(): void {
-    const { savedDefaults, links, unreadable } = this.#options.store.reread();
-    if (links.length + savedDefaults.length > 0) this.#loop.put({ change: recallLinks(links) });
-    this.#loop.recall(savedDefaults);
-    this.#tellUnreadable(unreadable);
+    const loaded = this.#options.store.reread();
+    if (loaded.links.length + loaded.savedDefaults.length > 0)
+      this.#loop.recall(this.#found(loaded), ({ lookups }) => this.#lookups.begin(lookups));
+    this.#tellUnreadable(loaded.unreadable);
   }
 
   #tellUnreadable(unreadable: Loaded['unreadable']): void {
@@ -224,7 +229,7 @@ export class Daemon {
     this.report(
       'unreadable',
       first &&
-        `${first.path} ${first.why}${more}: no route of ours is removed and no default restored, because a link that must stay dark may be in it`,
+        `${first.path} ${first.why}${more}: no route of ours is removed and no default restored, because a link that must stay dark may be in it; ppp-routectl restore sets it aside`,
     );
   }
 }

@@ -1,4 +1,4 @@
-import type { Changed } from '../core/link/change.ts';
+import { type Changed, recallLinks } from '../core/link/change.ts';
 import { dropVanished } from '../core/link/link.ts';
 import type { Profile } from '../core/link/profile.ts';
 import { emptyState, type SavedDefault, type State } from '../core/link/state.ts';
@@ -82,15 +82,24 @@ export class Loop {
     this.#begin();
   }
 
-  /** Saved defaults that could not be read before, and of which nothing newer is known. */
-  recall(savedDefaults: readonly SavedDefault[]): void {
-    this.#recalled.push(...savedDefaults);
-    void this.wake();
+  /** A part of the state that could not be read before: it counts where nothing newer is known. */
+  recall(recalled: Omit<State, 'bootId'>, onTaken: (changed: Changed) => void): void {
+    this.put({
+      change: recallLinks([...recalled.links, ...recalled.others]),
+      onTaken: changed => {
+        // Not sooner: what the store has and the links do not is removed at the next save.
+        this.#settler.recall(recalled);
+        this.#recalled.push(...recalled.savedDefaults);
+        onTaken(changed);
+      },
+    });
   }
 
-  /** A part of the state cannot be read, or can be again. */
+  /** A part of the state cannot be read, or can be again: then what was put off is due. */
   set isPartial(isPartial: boolean) {
+    const isOver = this.#settler.isPartial && !isPartial;
     this.#settler.isPartial = isPartial;
+    if (isOver) void this.wake();
   }
 
   /** Puts a change in, and resolves when it was taken in and the kernel was looked at after it. */
@@ -181,14 +190,13 @@ export class Loop {
 
   async #settle(entries: readonly Entry[]): Promise<void> {
     const { observed, state } = await this.#look(entries);
-    const recalled = this.#withRecalled(state);
-    const found = entries.length === 0 ? this.#dropOthers(recalled, observed) : recalled;
+    const found = entries.length === 0 ? this.#dropOthers(state, observed) : state;
     this.#state = found;
     const { netns } = this.#options;
     const moment = { interfaces: observed.interfaces, profiles: this.profiles, netns };
     try {
       const { links, taken } = takeAll(entries, found, moment);
-      const settlement = await this.#settler.settle({ ...found, ...links });
+      const settlement = await this.#settler.settle(this.#withRecalled({ ...found, ...links }));
       this.#settlement = settlement;
       this.#state = settlement.state;
       this.#changes += settlement.changes;

@@ -53,6 +53,21 @@ export class SavedState {
     return fault;
   }
 
+  /** These files could not be read before: the store has them. Those that are known already are left out. */
+  recall({ links, others, savedDefaults }: Omit<State, 'bootId'>): void {
+    const state = this.#state;
+    const add = <T>(known: readonly T[], more: readonly T[]) => [
+      ...known,
+      ...more.filter(one => !known.includes(one)),
+    ];
+    this.#state = {
+      ...state,
+      links: add(state.links, links),
+      others: add(state.others, others),
+      savedDefaults: add(state.savedDefaults, savedDefaults),
+    };
+  }
+
   #difference({ links, others }: State): { come: readonly Link[]; gone: readonly Link[] } {
     const managed = differenceOf(this.#state.links, links);
     const unmanaged = differenceOf(this.#state.others, others);
@@ -71,8 +86,8 @@ export class SavedState {
   }
 }
 
-/** A link has the same file for as long as it is up. When it is lost it has another, which a redial does not take. */
-function fileOf({ ifindex, order, lost }: Link): string {
+/** A link has the same file for as long as it is up; when it is lost it has another, and each loss has its own. */
+function fileOf({ ifindex, lost, order }: Link): string {
   return lost === true ? `${ifindex} lost ${order}` : `${ifindex}`;
 }
 

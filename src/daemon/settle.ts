@@ -57,6 +57,11 @@ export class Settler {
     return this.#saved.state;
   }
 
+  /** What could not be read before: it is in the store. */
+  recall(recalled: Omit<State, 'bootId'>): void {
+    this.#saved.recall(recalled);
+  }
+
   /** Decides, saves and changes until a look at the kernel finds nothing left to do. The kernel was looked at just now. */
   async settle(wanted: State): Promise<Settlement> {
     const failed = new Map<string, StepFailure>();
@@ -77,7 +82,7 @@ export class Settler {
       const steps = decision.steps.filter(step => !isHopeless(step, failed));
       if (steps.length === 0 || round > mostRounds) {
         this.#failures = [...failed.values()];
-        this.#isForgetful &&= decision.orphaned.length > 0;
+        this.#isForgetful &&= this.isPartial || decision.orphaned.length > 0;
         const failures = this.#failures.filter(failure => !isMadeUpFor(failure, decision));
         return { state: current, decision, observed, failures, stateFault, changes };
       }

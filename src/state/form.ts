@@ -20,7 +20,8 @@ const SavedDefaultsForm = v.array(
 );
 
 const DefaultsForm = v.object({
-  schema: v.literal(formNumber),
+  /** A person may leave it out. */
+  schema: v.optional(v.literal(formNumber), formNumber),
   bootId: v.string(),
   savedDefaults: SavedDefaultsForm,
 });
@@ -33,7 +34,7 @@ export const WholeForm = v.object({
   schema: v.literal(1),
   bootId: v.string(),
   savedDefaults: SavedDefaultsForm,
-  links: v.array(LinkSchema),
+  links: v.optional(v.array(LinkSchema), []),
   more: v.optional(
     v.object({
       file: v.pipe(v.string(), v.regex(/^links-[0-9a-f]{32}\.json$/)),

@@ -15,11 +15,12 @@ export const quiet = {
   error: () => undefined,
 };
 
-/** A disk that a test can make fail, and that a crash cannot take anything from. */
+/** A disk that a test can make fail, whose files it can damage, and that a crash cannot take anything from. */
 export class Disk implements Store {
   readonly #links = new Map<string, Link>();
   #savedDefaults: readonly SavedDefault[] = [];
-  unreadable: Loaded['unreadable'] = [];
+  /** Files that could not be read when they were last tried. */
+  readonly #damaged = new Map<string, 'damaged' | 'repaired'>();
   full = false;
   beforeSave: () => void = () => undefined;
 
@@ -28,42 +29,68 @@ export class Disk implements Store {
     return structuredClone({ savedDefaults: this.#savedDefaults, links: [...this.#links.values()] });
   }
 
+  get unreadable(): Loaded['unreadable'] {
+    return [...this.#damaged.keys()].map(key => ({ path: `/state/${key}`, why: 'is damaged' }));
+  }
+
+  damage(which: 'links' | 'defaults'): void {
+    for (const key of which === 'links' ? this.#links.keys() : ['state.json'])
+      this.#damaged.set(key, 'damaged');
+  }
+
+  /** The next to try finds what was in them. */
+  repair(): void {
+    for (const key of this.#damaged.keys()) this.#damaged.set(key, 'repaired');
+  }
+
   load(): Loaded {
-    const { links, savedDefaults } = this.state;
-    return { links, savedDefaults: [...savedDefaults], notices: [], unreadable: this.unreadable };
+    return this.#read(key => !this.#damaged.has(key));
   }
 
   reread(): Loaded {
-    return { links: [], savedDefaults: [], notices: [], unreadable: this.unreadable };
+    const repaired = new Set([...this.#damaged].flatMap(([key, how]) => (how === 'repaired' ? key : [])));
+    for (const key of repaired) this.#damaged.delete(key);
+    return this.#read(key => repaired.has(key));
   }
 
   saveLink(link: Link): void {
-    this.#write(() => this.#links.set(keyOf(link), structuredClone(link)));
+    this.#write(keyOf(link), () => this.#links.set(keyOf(link), structuredClone(link)));
   }
 
   removeLink(link: Link): void {
-    this.#write(() => this.#links.delete(keyOf(link)));
+    this.#write(keyOf(link), () => this.#links.delete(keyOf(link)));
   }
 
   saveDefaults(savedDefaults: readonly SavedDefault[]): void {
-    this.#write(() => {
+    this.#write('state.json', () => {
       this.#savedDefaults = structuredClone(savedDefaults);
     });
   }
 
   setAside(): Loaded['unreadable'] {
-    this.unreadable = [];
+    for (const key of this.#damaged.keys()) {
+      this.#links.delete(key);
+      if (key === 'state.json') this.#savedDefaults = [];
+    }
+    this.#damaged.clear();
     return [];
   }
 
-  #write(write: () => void): void {
+  #read(isMeant: (key: string) => boolean): Loaded {
+    const links = [...this.#links].flatMap(([key, link]) => (isMeant(key) ? link : []));
+    const savedDefaults = isMeant('state.json') ? [...this.#savedDefaults] : [];
+    return { ...structuredClone({ links, savedDefaults }), notices: [], unreadable: this.unreadable };
+  }
+
+  #write(key: string, write: () => void): void {
     this.beforeSave();
     if (this.full) throw new Error('no space left on device');
     write();
+    this.#damaged.delete(key);
   }
 }
 
-function keyOf({ ifindex, order, lost }: Link): string {
+function keyOf({ ifindex, lost, order }: Link): string {
   return lost === true ? `${ifindex} lost ${order}` : `${ifindex}`;
 }
 

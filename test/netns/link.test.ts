@@ -184,7 +184,7 @@ scenario('6. a state file of an earlier boot; the daemon starts', async (lab, t)
   await lab.startDaemon({ PPP_ROUTED_BOOT_ID: '22222222222222222222222222222222' });
   t.equal(await lab.table(), before, 'the kernel’s routes are untouched');
   await lab.says(
-    /^notice: .*state\.json is of an earlier boot and is history now: the kernel has fresh routes$/,
+    /^notice: the state in .*\/state is of an earlier boot and is history now: the kernel has fresh routes$/,
   );
 });
 

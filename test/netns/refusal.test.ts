@@ -1,4 +1,4 @@
-// What the daemon does not do: without a state file (row 16), on bad words, by a bad state file or configuration.
+// What the daemon does not do: without a place for its state (row 16), on bad words, by a bad configuration.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { base, ends6, type Lab, linkAlone, onLink, replaceProfile, scenario } from './lab.ts';
@@ -31,7 +31,7 @@ for (const [what, { prepare, spoil, mend, says }] of Object.entries(unwritable))
     const before = await lab.table();
     const { exitCode, stderr } = await lab.hook('ip-up', 'ppp0');
     t.equal(exitCode, 0);
-    t.match(stderr, /^ppp-routed: error STATE the state cannot be written to .*\/state\.json: /);
+    t.match(stderr, /^ppp-routed: error STATE the state cannot be written to .*\/state\/links\/\d+\.json: /);
     t.match(stderr, says);
     await lab.shows(linkAlone);
     t.equal(await lab.table(), before, 'no route changes');
@@ -185,105 +185,6 @@ scenario('what a hook passes on may be hostile', async (lab, t) => {
   const { stderr } = await lab.hook('ip-up', '--help');
   t.match(stderr, /^ppp-routed: error FIELD interface is "--help"; expected an interface name/);
   await lab.shows(linkAlone);
-});
-
-/** What may have become of `state.json` and its copy while the daemon was down and the link up. The generation before is good. */
-const spoiled: Record<string, { spoil: (text: string) => string; says: RegExp }> = {
-  'not JSON': { spoil: () => 'default via 192.168.1.1\n', says: /is not JSON/ },
-  empty: { spoil: () => '', says: /is not JSON, or cut short/ },
-  'JSON of another kind': { spoil: () => '[]', says: /is not a state/ },
-  'of a newer schema': {
-    spoil: text => text.replace('"schema": 1', '"schema": 2'),
-    says: /is of schema 2, and this program reads 1/,
-  },
-  'cut short by two bytes': { spoil: text => text.slice(0, -2), says: /is not JSON, or cut short/ },
-  'cut short in the middle': {
-    spoil: text => text.slice(0, text.length / 2),
-    says: /is not JSON, or cut short/,
-  },
-  'cut short after a brace': { spoil: text => text.slice(0, 1), says: /is not JSON, or cut short/ },
-  'another by one bit': {
-    spoil: text => text.replace('via 192.168.1.1 ', 'via 192.168.1.0 '),
-    says: /is damaged: its checksum does not fit/,
-  },
-  'a saved default that is none': {
-    spoil: text => withoutChecksum(text).replace('default via 192.168.1.1', '10.0.0.0/8 via 192.168.1.1'),
-    says: /is not a state: "10\.0\.0\.0\/8 .*" is no default route/,
-  },
-  'a saved default with an option for ip': {
-    spoil: text => withoutChecksum(text).replace('default via 192.168.1.1', '-batch /etc/shadow'),
-    says: /is not a state/,
-  },
-  'a number for a name': {
-    spoil: text => withoutChecksum(text).replace('"ppp0"', '7'),
-    says: /is not a state: links/,
-  },
-};
-
-scenario('the state file is spoiled while the link is up: the one before it counts', async (lab, t) => {
-  await lab.machine();
-  await lab.up('ppp0');
-  const rejected = ['', '.copy'].map(suffix => `${lab.directory}/state/state.json${suffix}.rejected`);
-  for (const [what, { spoil, says }] of Object.entries(spoiled)) {
-    t.comment(what);
-    // A second generation, with a link that is left alone; the one before it knows of ppp0 alone.
-    await lab.up('ppp1', { ipparam: '' });
-    await spoilState(lab, spoil);
-    await lab.startDaemon();
-    await lab.says(
-      new RegExp(`^warn: .*/state\\.json\\.copy ${says.source}.*; trying the generation before it$`),
-    );
-    await lab.run('rm', ...rejected);
-    await lab.down('ppp1', { ipparam: '' });
-    await lab.shows(onLink, what);
-    t.same(
-      (await lab.status()).savedDefaults.map(({ route }) => route),
-      ['default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100'],
-      what,
-    );
-  }
-  await lab.down('ppp0');
-  await lab.restored();
-});
-
-scenario('all generations are spoiled: a loud start from what the kernel shows', async (lab, t) => {
-  await lab.machine();
-  await lab.up('ppp0');
-  await lab.up('ppp1', { ipparam: '' });
-  await spoilState(lab, () => '{');
-  await lab.write('state/state.json.previous', '{');
-  await lab.startDaemon();
-  await lab.says(
-    /^warn: .*state\.json\.previous is not JSON, or cut short; starting from what the kernel shows$/,
-  );
-  // Nobody can know the saved default now. The one over the link stays, with its pin: nothing else leads out.
-  const { links, status, degraded } = await lab.status();
-  t.same(links, []);
-  t.ok(degraded);
-  t.match(status, /default dev ppp0 .* is ours, and no link is known that it is for: it stays/);
-  await lab.shows(`
-    default dev ppp0 proto 173 scope link
-    10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
-    10.99.1.1 dev ppp1 proto kernel scope link src 10.99.1.2
-    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
-    203.0.113.5 via 192.168.1.1 dev eth0 proto 173 src 192.168.1.10
-  `);
-  // Another way out, and it is swept.
-  await lab.ip('route append default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100');
-  await lab.comesToShow(`
-    default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100
-    10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
-    10.99.1.1 dev ppp1 proto kernel scope link src 10.99.1.2
-    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
-  `);
-  await lab.fine(lab.hook('ip-up', 'ppp0'));
-  await lab.comesToShow(`
-    default dev ppp0 proto 173 scope link
-    10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
-    10.99.1.1 dev ppp1 proto kernel scope link src 10.99.1.2
-    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
-    203.0.113.5 via 192.168.1.1 dev eth0 proto 173 src 192.168.1.10
-  `);
 });
 
 const linkUp = (lab: Lab) => lab.hook('ip-up', 'ppp0');
@@ -554,17 +455,6 @@ for (const [what, { spoil, mend, says }] of Object.entries(misplaced)) {
     }
     t.notMatch(lab.log().join('\n'), /no profiles/);
   });
-}
-
-async function spoilState(lab: Lab, spoil: (text: string) => string): Promise<void> {
-  await lab.stopDaemon('SIGKILL');
-  const good = await lab.run('cat', `${lab.directory}/state/state.json`);
-  for (const name of ['state.json', 'state.json.copy']) await lab.write(`state/${name}`, spoil(good));
-}
-
-/** As a person writes it. */
-function withoutChecksum(text: string): string {
-  return text.replace(/,\s*"checksum": "[0-9a-f]+"/, '');
 }
 
 scenario('an edit in the very moment in which the daemon is ready', async (lab, t) => {

@@ -5,6 +5,7 @@ import type { LinkEvent } from './event.ts';
 import {
   afterEnd,
   applyEvent,
+  dropVanished,
   type Link,
   type Links,
   type Outcome,
@@ -125,11 +126,19 @@ export function foundServers(
 
 /** Files of the state that could not be read before were read: what they hold counts where nothing newer is known. */
 export function recallLinks(recalled: readonly Link[]): Change {
-  return links => {
-    const isKnown = (link: Link) =>
-      [...links.links, ...links.others].some(one => one.ifindex === link.ifindex);
-    const come = recalled.filter(link => !isKnown(link));
-    return { links: replaceLinks(links, { gone: [], come }), lookups: [] };
+  return (links, moment) => {
+    const known = [...links.links, ...links.others];
+    const isSame = (a: Link, b: Link) =>
+      a.ifindex === b.ifindex &&
+      (a.lost === true) === (b.lost === true) &&
+      (a.lost !== true || a.order === b.order);
+    const come = dropVanished(recalled, moment.interfaces)
+      .links.filter(link => !known.some(one => isSame(one, link)))
+      .flatMap(link => {
+        const later = links.links.filter(({ order }) => order > link.order);
+        return later.reduce(endDark, { links: [link], others: [] }).links;
+      });
+    return configureLinks(replaceLinks(links, { gone: [], come }), moment);
   };
 }
 

@@ -14,6 +14,11 @@ const advice: [pattern: RegExp, words: (found: RegExpExecArray) => string][] = [
     ([, path]) => `Make room or give leave to write at ${path}; it is tried again by itself`,
   ],
   [
+    /^(\S+) (?:is|cannot be) .*: no route of ours is removed/,
+    ([, path]) =>
+      `Run \`ppp-routectl restore\`: it sets the file aside and gives the uplink back. Or look at ${path} and put it right, or \`rm ${path}\`: it is read again by itself`,
+  ],
+  [
     /^ip cannot be asked|^ip did not answer/,
     () => 'See that `ip` and `stdbuf` (iproute2, coreutils) can be run; it is tried again by itself',
   ],
