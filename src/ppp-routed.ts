@@ -84,7 +84,9 @@ const hookSocket = createHookSocket({
   answerWithin: 3000,
   most: 1024,
   onEvent: async (event, ask) => {
-    if (ask !== undefined && event.name.endsWith('-up')) event.peerOptions = (await ask()) ?? [];
+    // Only a profile that leaves the server to us needs to know what the hook can find.
+    const isNeeded = lastRead?.every(({ server }) => server !== 'auto') !== true;
+    if (ask !== undefined && isNeeded && event.name.endsWith('-up')) event.peerOptions = (await ask()) ?? [];
     const reply = await queue.add(event);
     // Who has the answer may look into the journal next.
     journal.flush();
