@@ -69,6 +69,12 @@ function findPrograms() {
       todo: 'Install Node.js 20.19 or later',
     });
   const perl = ['/usr/bin/perl', '/usr/local/bin/perl', '/bin/perl'].find(path => existsSync(path));
+  if (perl === undefined)
+    throw new Trouble({
+      what: 'cannot tell the service of links',
+      why: 'perl is missing, which the hooks run in',
+      todo: 'Install Perl (Debian: apt-get install perl) and run setup again',
+    });
   return { node, perl };
 }
 

@@ -55,7 +55,7 @@ const tiers = {
 };
 
 const packages =
-  'bash busybox dash iproute2 iputils-ping kmod mmdebstrap netcat-openbsd perl procps python3 shellcheck socat strace systemd-container user-mode-linux util-linux'.split(
+  'bash busybox dash iproute2 iputils-ping kmod mmdebstrap perl procps shellcheck socat strace systemd-container user-mode-linux util-linux'.split(
     ' ',
   );
 

@@ -20,6 +20,7 @@ import { Kernel } from './kernel/kernel.ts';
 import { listenAt, type Place } from './listen.ts';
 import { createLookUp } from './names/names.ts';
 import { resolveAt, resolveHere } from './names/resolver.ts';
+import { networkNamespace } from './network-namespace.ts';
 import { StateDirectory } from './state/state-directory.ts';
 import { activatedSockets } from './systemd/activation.ts';
 import { createJournal } from './systemd/journal.ts';
@@ -56,6 +57,7 @@ const daemon = new Daemon({
   journal,
   onStatus: line => notify(`STATUS=${line}`),
   bootId: bootIdOrEnd(),
+  netns: networkNamespace(),
   retryAfter,
 });
 const spool = new Spool({
@@ -71,7 +73,7 @@ const backoff = new Backoff({
 });
 const queue = new Queue({
   spool,
-  handle: event => daemon.handle(event),
+  handle: (event, askHook) => daemon.handle(event, askHook),
   onWaiting: count =>
     journal.notice(
       { MESSAGE_ID: messageIds.eventsWaited },
@@ -83,8 +85,8 @@ const hookSocket = createHookSocket({
   patience: 1000,
   answerWithin: 3000,
   most: 1024,
-  onEvent: async event => {
-    const reply = await queue.add(event);
+  onEvent: async (event, ask) => {
+    const reply = await queue.add(event, ask);
     // Who has the answer may look into the journal next.
     journal.flush();
     return reply;

@@ -19,6 +19,8 @@ export const tmpfiles = '/usr/lib/tmpfiles.d/ppp-routed.conf';
 export const catalog = '/usr/lib/systemd/catalog/ppp-routed.catalog';
 export const user = 'ppp-routed';
 export const actions = ['ip-up', 'ip-down', 'ipv6-up', 'ipv6-down'];
+/** What the hooks load. */
+export const reporter = ['report', 'spool', 'transport'];
 
 /**
  * Everything that is installed whatever the distribution, hooks under the dispatcher's names excepted: entries of
@@ -37,15 +39,17 @@ export function layout({ node, perl }) {
       .map(name => ({ path: `${library}/${name}`, content: source(`dist/${name}`), mode: 0o644 })),
     { path: `${library}/package.json`, content: source('dist/package.json'), mode: 0o644 },
     { path: `${library}/notify-exec.pl`, content: source('systemd/notify-exec.pl'), mode: 0o644 },
+    // Before the hooks, which are silent where there is no reporter.
+    ...reporter.map(name => ({ path: `${library}/${name}`, content: source(`hooks/${name}`), mode: 0o644 })),
     ...actions.map(action => ({
       path: `${library}/hooks/${action}`,
-      content: source(`hooks/${action}`),
+      content: source(`hooks/${action}`).replaceAll('/usr/bin/perl', perl),
       mode: 0o755,
     })),
     { path: '/usr/bin/ppp-routectl', link: '../lib/ppp-routed/ppp-routectl.js' },
     ...[...units, ...helperUnits].map(unit => ({
       path: `${unitDirectory}/${unit}`,
-      content: withPrograms(source(`systemd/${unit}`), { node, perl }),
+      content: source(`systemd/${unit}`).replaceAll('/usr/bin/node', node).replaceAll('/usr/bin/perl', perl),
       mode: 0o644,
     })),
     { path: sysusers, content: source('systemd/sysusers.conf'), mode: 0o644 },
@@ -73,14 +77,4 @@ export function layout({ node, perl }) {
 
 function source(path) {
   return readFileSync(`${project}${path}`, 'utf8');
-}
-
-function withPrograms(unit, { node, perl }) {
-  const own = unit.replaceAll('/usr/bin/node', node);
-  if (perl) return own.replaceAll('/usr/bin/perl', perl);
-  // Without perl the daemon speaks through systemd-notify, a process of its own.
-  return own
-    .replace(`/usr/bin/perl ${library}/notify-exec.pl `, '')
-    .replace(' /usr/bin/perl', ' -/usr/bin/systemd-notify')
-    .replace('NotifyAccess=main', 'NotifyAccess=all');
 }

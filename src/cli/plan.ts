@@ -1,4 +1,5 @@
-import { decodeEvent, EventError } from '../core/link/event.ts';
+import { decodeEvent } from '../core/link/event.ts';
+import { EventError } from '../core/link/fields.ts';
 import { RehearsalSchema } from '../core/tell/rehearsal.ts';
 import { CommandError, exitStatus } from './command-error.ts';
 import { printJson, type Room, readAnswer } from './room.ts';

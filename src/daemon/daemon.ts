@@ -25,6 +25,8 @@ export interface DaemonOptions {
   /** Called with the status line whenever it changes. */
   onStatus(line: string): void;
   bootId: string;
+  /** The inode of the network namespace that the daemon is in: events of another are ignored. */
+  netns?: number | undefined;
   /** How long after a fault the daemon tries again by itself, in milliseconds. */
   retryAfter: number;
 }

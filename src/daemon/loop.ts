@@ -26,6 +26,8 @@ export interface LoopOptions {
   journal: Sentences;
   health: Health;
   bootId: string;
+  /** The inode of the network namespace that the daemon is in, if known. */
+  netns?: number | undefined;
   /** Called when nothing is left to do for now. */
   onIdle(settlement: Settlement | undefined): void;
 }
@@ -190,7 +192,8 @@ export class Loop {
     const { observed, state } = await this.#look(entries);
     const found = entries.length === 0 ? this.#dropOthers(state, observed) : state;
     this.#state = found;
-    const moment = { interfaces: observed.interfaces, profiles: this.profiles };
+    const { netns } = this.#options;
+    const moment = { interfaces: observed.interfaces, profiles: this.profiles, netns };
     try {
       const { links, taken } = takeAll(entries, found, moment);
       const settlement = await this.#settler.settle(this.#withRecalled({ ...found, ...links }));

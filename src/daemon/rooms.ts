@@ -21,11 +21,11 @@ export interface Questions {
   /** Foreign routes matter where they cover one of these, beside the defaults. */
   destinations: readonly Prefix[];
   /**
-   * How sure it must be. `known`: what the monitor has said by now will do, and `ip` is not asked. `heard`: the same, and `ip`
-   * is asked whether it answers. `all`: with all that the kernel has done until now (a barrier). `after`: right after a change
-   * of our own, which ended with a barrier itself.
+   * How recent the answer must be. `all`: holds everything that the kernel has done until now (a barrier). `after`: right after
+   * `apply`, which ends with a barrier. `known`: what the kernel has announced so far. `heard`: the same, and `ip` is asked
+   * whether it answers. `after` and `known` cost no exchange with `ip` where nothing is in doubt.
    */
-  news: 'known' | 'heard' | 'all' | 'after';
+  news: 'all' | 'after' | 'known' | 'heard';
 }
 
 /** The kernel's routes. Where `ip` cannot be asked, each throws an error of the name `IpError`. */

@@ -1,7 +1,7 @@
 import { closeSync, constants, lstatSync, mkdirSync, openSync, readSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { EventError, eventLimit } from '../core/link/event.ts';
+import { EventError, messageLimit } from '../core/link/fields.ts';
 import { isMissing } from '../core/tell/reason.ts';
 
 /**
@@ -21,7 +21,7 @@ export function readSmallFile(path: string): Buffer | undefined {
     if (!lstatSync(path).isFile()) throw new EventError('FIELD', 'not a plain file');
     const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
-      const buffer = Buffer.alloc(eventLimit + 1);
+      const buffer = Buffer.alloc(messageLimit + 1);
       return buffer.subarray(0, readSync(file, buffer, 0, buffer.length, 0));
     } finally {
       closeSync(file);

@@ -1,6 +1,6 @@
 import type { LinkEvent } from '../core/link/event.ts';
 import { reasonOf } from '../core/tell/reason.ts';
-import type { Reply } from './hook-socket.ts';
+import type { AskTransport, Reply } from './hook-socket.ts';
 import type { Spool, SpooledEvent } from './spool.ts';
 
 /*
@@ -13,7 +13,8 @@ import type { Spool, SpooledEvent } from './spool.ts';
 
 export interface QueueOptions {
   spool: Spool;
-  handle(event: LinkEvent): Promise<Reply>;
+  /** `askHook`: its hook waits, and can be asked for more. */
+  handle(event: LinkEvent, askHook?: AskTransport): Promise<Reply>;
   /** Called with how many events waited in the spool, before they are handed on. */
   onWaiting(count: number): void;
 }
@@ -33,11 +34,11 @@ export class Queue {
   }
 
   /** Hands on an event that came by the socket. */
-  async add(event: LinkEvent): Promise<Reply> {
+  async add(event: LinkEvent, askHook?: AskTransport): Promise<Reply> {
     await this.drain();
     if (event.id !== undefined && this.#options.spool.hasTaken(event.id))
       return { ok: true, text: 'nothing to do: it came through the spool' };
-    return this.#handOn(event);
+    return this.#handOn(event, askHook);
   }
 
   /** Hands on everything that is in the spool now. Never throws. */
@@ -65,11 +66,11 @@ export class Queue {
     await Promise.all([...events.map(spooled => this.#takeIn(spooled)), spool.reject(unfit)]);
   }
 
-  #handOn(event: LinkEvent): Promise<Reply> {
+  #handOn(event: LinkEvent, askHook?: AskTransport): Promise<Reply> {
     const { id } = event;
     const known = id === undefined ? undefined : this.#underWay.get(id);
     if (known !== undefined) return known;
-    const handled = this.#options.handle(event);
+    const handled = this.#options.handle(event, askHook);
     if (id === undefined) return handled;
     this.#underWay.set(id, handled);
     const saved = handled.then(savedOf).catch(() => undefined);

@@ -7,7 +7,7 @@
 /** How long it must have been quiet, in milliseconds, and in times of what an audit takes. */
 const quiet = { shortest: 2000, longest: 3_600_000, times: 200 };
 
-/** When the picture of the kernel is to be compared with the kernel itself: some time after the last change. */
+/** When the cache is to be compared with the kernel itself: some time after the last change. */
 export class Audit {
   readonly #onDue: () => void;
   #timer: NodeJS.Timeout | undefined;

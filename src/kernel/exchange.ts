@@ -14,24 +14,14 @@ export interface Ending {
 /** What prints something is followed by a mark on standard output too. */
 export type Kind = 'question' | 'change';
 
-interface Mark {
-  /**
-   * On standard output: the loopback interface is there in every network namespace. Its line counts only as a whole, because
-   * an `ip` whose lines are cut must not be believed: a link would seem gone, or a default to lead elsewhere.
-   */
-  command: string;
-  printed: RegExp;
-  /** On standard error: an object that ip does not know fails without asking the kernel and without ending the batch. */
-  errorCommand: string;
-  errorPrinted: string;
-}
-
-const mark: Mark = {
+/** What ip is asked behind a command, so that its answer tells that the command is done with. */
+export const mark = {
+  /** Answered on standard output: the loopback interface is there in every network namespace. */
   command: 'link show dev lo',
-  printed: /^1: lo: <[^>]*> mtu \d+ .* group .*\\\s+link\/\S+ [\d:]{17}\b/,
+  /** Answered on standard error: an object that ip does not know fails without asking the kernel. It ends ip without -force. */
   errorCommand: 'answered',
-  errorPrinted: 'Object "answered" is unknown, try "ip help".',
 };
+const errorPrinted = 'Object "answered" is unknown, try "ip help".';
 
 /** The answers to the commands of one request, as far as they have come. */
 export class Exchange {
@@ -60,10 +50,10 @@ export class Exchange {
 
   takeOutput(line: string): void {
     const output = this.#outputs.at(-1) ?? [];
-    if (mark.printed.test(line)) {
+    if (isMark(line)) {
       // A list of links has the loopback interface once itself.
       const listsLinks = this.#commands[this.#outputs.length - 1] === 'link show';
-      if (!listsLinks || output.some(earlier => mark.printed.test(earlier))) {
+      if (!listsLinks || output.some(isMark)) {
         this.#outputs.push([]);
         this.#settle();
         return;
@@ -73,7 +63,7 @@ export class Exchange {
   }
 
   takeError(line: string): void {
-    if (line === mark.errorPrinted) {
+    if (line === errorPrinted) {
       this.#errors.push(this.complaint);
       this.complaint = '';
       this.#settle();
@@ -95,12 +85,20 @@ export class Exchange {
 }
 
 /**
+ * Is this the answer on standard output? It counts only as a whole: an `ip` whose lines are cut must not be believed, or a link
+ * would seem gone, or a default to lead elsewhere.
+ */
+export function isMark(line: string): boolean {
+  return /^1: lo: <[^>]*> mtu \d+ .* group .*\\\s+link\/\S+ [\d:]{17}\b/.test(line);
+}
+
+/**
  * iproute2 remembers the last name of a protocol together with the last number it read, whether they belong together or
  * not: after `proto dhcp` and `proto 173` the next `proto dhcp` is 173. Asked for another name it looks again; this
  * question prints nothing. It is about rules, because an `ip` that was started just now reads all interfaces before it says
  * anything of neighbours, and there may be thousands.
  */
-function reminderFor(command: string): string {
+export function reminderFor(command: string): string {
   const name = / proto ([A-Za-z]\S*)/.exec(command)?.[1];
   return name === undefined
     ? ''

@@ -1,25 +1,25 @@
-import { commandOf, familyOfStep, type Step } from '../core/decide/plan.ts';
+import type { Step } from '../core/decide/plan.ts';
 import type { Observed } from '../core/route/observed.ts';
 import { type Family, families } from '../core/route/prefix.ts';
-import { identityOf, parseRoute, type Route } from '../core/route/route.ts';
+import { identityOf, type Route } from '../core/route/route.ts';
+import { parseRoute } from '../core/route/route-line.ts';
 import type { Questions, StepResult } from '../daemon/rooms.ts';
 import { Audit } from './audit.ts';
-import { Echo } from './echo.ts';
-import type { Answer } from './exchange.ts';
+import { Barrier } from './barrier.ts';
+import { Executor } from './executor.ts';
 import { IpBatch } from './ip-batch.ts';
 import { IpMonitor } from './ip-monitor.ts';
-import { Mirror, type Reading } from './mirror.ts';
+import { KernelCache } from './kernel-cache.ts';
 import { Names } from './names.ts';
 import { parseAddress, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
-import { failureOf, isUnsure, wavesOf } from './steps.ts';
-import { Tables } from './tables.ts';
+import { StrictBatch } from './strict-batch.ts';
+import { type Reading, Tables } from './tables.ts';
 
 /*
  * INVARIANTS
- * 1. Nobody is told what the kernel has before the monitor has been heard out: an echo that we made ourselves is the last
- *    thing it said. Where it cannot be heard out, the whole of the tables is read.
- * 2. What is read while the monitor speaks is brought up to date with what it said meanwhile.
- * 3. A step is carried out only after every step that it needs has been.
+ * 1. What `observe` returns holds everything that the kernel did before the last barrier. Where the monitor did not announce
+ *    that barrier, whole tables are read.
+ * 2. Lines of the monitor that come while tables are read are applied to what was read.
  */
 
 export interface KernelOptions {
@@ -43,11 +43,13 @@ const mostNames = 50_000;
 export class Kernel {
   readonly #options: KernelOptions;
   readonly #batches: Record<Family, IpBatch>;
+  readonly #strictBatches: Record<Family, StrictBatch>;
   readonly #monitor: IpMonitor;
   readonly #names = new Names();
-  readonly #mirror = new Mirror(face => this.#hearName(face));
+  readonly #cache = new KernelCache(face => this.#hearName(face));
   readonly #tables: Tables;
-  readonly #echo: Echo;
+  readonly #barrier: Barrier;
+  readonly #executor: Executor;
   /** Has anybody asked to be told of changes? */
   #listens = false;
   /** The lines that came while tables are read, which are to be heard afterwards. */
@@ -58,28 +60,36 @@ export class Kernel {
   constructor(options: KernelOptions) {
     const { environment, deadline, onTrouble } = options;
     this.#options = options;
-    // What made one hang may have made the other hang: both are started anew, not one after the other's deadline.
+    // What made one hang may have made the others hang: all are started anew, not one after the other's deadline.
     const onHung = (since: number) => {
-      for (const family of families) this.#batches[family].distrust(since);
+      for (const process of this.#processes) process.distrust(since);
     };
-    this.#batches = {
-      inet: new IpBatch({ family: 'inet', environment, deadline, onHung }),
-      inet6: new IpBatch({ family: 'inet6', environment, deadline, onHung }),
+    const ofFamily = (family: Family) => ({ family, environment, deadline, onHung });
+    this.#batches = { inet: new IpBatch(ofFamily('inet')), inet6: new IpBatch(ofFamily('inet6')) };
+    this.#strictBatches = {
+      inet: new StrictBatch(ofFamily('inet')),
+      inet6: new StrictBatch(ofFamily('inet6')),
     };
     this.#tables = new Tables(this.#batches);
-    this.#echo = new Echo({
-      change: commands => this.#batches.inet.change(commands),
-      onDeaf: () => this.#monitor.restart(),
-      onAnother: () => options.onHint(),
+    this.#barrier = new Barrier({
+      change: async commands => (await this.#batches.inet.change(commands)).at(-1)?.error === undefined,
+      onMissed: () => this.#monitor.restart(),
+      onRetry: () => options.onHint(),
       onTrouble,
+    });
+    this.#executor = new Executor({
+      batches: this.#batches,
+      strictBatches: this.#strictBatches,
+      barrier: this.#barrier,
+      onRefused: () => this.#cache.suspect('a change was refused'),
     });
     this.#monitor = new IpMonitor({
       environment,
       restartAfter: 1000,
       onLine: line => this.#hear(line),
       onStart: () => {
-        this.#echo.begin();
-        this.#mirror.suspect('another monitor listens');
+        this.#barrier.begin();
+        this.#cache.suspect('another monitor listens');
       },
       onTrouble: message => {
         onTrouble(message);
@@ -93,11 +103,12 @@ export class Kernel {
   listen(): void {
     this.#listens = true;
     this.#monitor.start();
+    this.#strictBatches.inet.startSoon();
   }
 
   /** Has anything changed since somebody looked? */
   get hasNews(): boolean {
-    return this.#mirror.version !== this.#seen || this.#audit.isDue;
+    return this.#cache.version !== this.#seen || this.#audit.isDue;
   }
 
   /**
@@ -105,15 +116,17 @@ export class Kernel {
    * @throws IpError where ip cannot be asked.
    */
   async observe({ forwarding, destinations, news }: Questions): Promise<Observed> {
-    if (news === 'all') await this.#echo.behind([]);
+    if (news === 'all') await this.#executor.carryOut([]);
     if (news === 'heard') await this.#tables.touch();
-    if (!this.#echo.isCaughtUp || this.#mirror.doubt !== undefined) await this.#readUntilSure();
-    if (this.#mirror.rulesAreOld) await this.#readRules();
+    if (!this.#barrier.isCaughtUp || this.#cache.doubt !== undefined) await this.#readUntilSure();
+    if (this.#cache.rulesAreOld) await this.#readRules();
     if (this.#audit.isDue) await this.#compare();
     const read = forwarding ? await this.#tables.forwarding() : undefined;
-    if (read !== undefined) this.#mirror.takeProxyNeighbours(read.proxyNeighbours);
-    this.#seen = this.#mirror.version;
-    return { ...this.#mirror.observed(destinations), ...(read && { forwarding: read.forwarding }) };
+    if (read !== undefined) this.#cache.takeProxyNeighbours(read.proxyNeighbours);
+    else if (this.#cache.proxyNeighboursAreOld)
+      this.#cache.takeProxyNeighbours(await this.#tables.proxyNeighbours());
+    this.#seen = this.#cache.version;
+    return { ...this.#cache.observed(destinations), ...(read && { forwarding: read.forwarding }) };
   }
 
   /**
@@ -141,57 +154,36 @@ export class Kernel {
    * @throws IpError where ip cannot be asked.
    */
   async apply(steps: readonly Step[]): Promise<StepResult[]> {
-    const results = new Map<Step, StepResult>();
-    const waves = wavesOf(steps);
-    this.#mirror.expect(
+    this.#cache.expect(
       steps.flatMap(step =>
         step.kind === 'add-route'
           ? [{ route: step.route, position: step.purpose === 'restore' ? 'last' : 'first' }]
           : [],
       ),
     );
-    for (const wave of waves) {
-      const due = wave.filter(step => {
-        const blocking = step.needs.flatMap(needed => {
-          const result = results.get(needed);
-          return result?.error !== undefined || result?.skipped ? result : [];
-        });
-        if (blocking.length === 0) return true;
-        results.set(step, { step, skipped: true, unsure: blocking.every(({ unsure }) => unsure === true) });
-        return false;
-      });
-      const take = (ofFamily: readonly Step[], answers: readonly Answer[]) =>
-        ofFamily.forEach((step, i) => {
-          const error = failureOf(step, answers[i]);
-          results.set(step, error === undefined ? { step } : { step, error, unsure: isUnsure(step, error) });
-          if (answers[i]?.error !== undefined) this.#mirror.suspect('a change was refused');
-        });
-      const inet = due.filter(step => familyOfStep(step) === 'inet');
-      const inet6 = due.filter(step => familyOfStep(step) === 'inet6');
-      if (inet6.length > 0) take(inet6, await this.#batches.inet6.change(inet6.map(commandOf)));
-      if (wave === waves.at(-1)) take(inet, await this.#echo.behind(inet.map(commandOf)));
-      else if (inet.length > 0) take(inet, await this.#batches.inet.change(inet.map(commandOf)));
-    }
-    // The monitor does not tell of proxy neighbours.
-    if (steps.some(({ kind }) => kind.endsWith('-proxy')))
-      this.#mirror.takeProxyNeighbours(await this.#tables.proxyNeighbours());
-    this.#mirror.expect([]);
+    const results = await this.#executor.carryOut(steps);
+    if (steps.some(({ kind }) => kind.endsWith('-proxy'))) this.#cache.proxyNeighboursAreOld = true;
+    this.#cache.expect([]);
     this.#audit.noteActivity();
-    return [...results.values()];
+    return results;
   }
 
   close(): void {
     this.#audit.stop();
     this.#monitor.close();
-    for (const family of families) this.#batches[family].close();
+    for (const process of this.#processes) process.close();
+  }
+
+  get #processes(): (IpBatch | StrictBatch)[] {
+    return families.flatMap(family => [this.#batches[family], this.#strictBatches[family]]);
   }
 
   #hear(line: string): void {
-    const { version } = this.#mirror;
-    if (this.#echo.takes(line)) return;
-    if (this.#meanwhile === undefined) this.#mirror.hear(line);
+    const { version } = this.#cache;
+    if (this.#barrier.takes(line)) return;
+    if (this.#meanwhile === undefined) this.#cache.hear(line);
     else this.#meanwhile.push(line);
-    if (this.#mirror.version === version) return;
+    if (this.#cache.version === version) return;
     this.#audit.noteActivity();
     this.#options.onHint();
   }
@@ -202,53 +194,53 @@ export class Kernel {
     if (news === 'none' && this.#names.size < mostNames) return;
     // The new ones may ask about whatever is there before anything is heard of it.
     this.#names.forget();
-    for (const known of this.#mirror.interfaces) this.#names.hear(known);
+    for (const known of this.#cache.interfaces) this.#names.hear(known);
     this.#names.hear(face);
-    for (const family of families) this.#batches[family].renew();
+    for (const process of this.#processes) process.renew();
     if (news !== 'renamed') return;
-    this.#mirror.suspect(`${face.name} had another name`);
+    this.#cache.suspect(`${face.name} had another name`);
     if (this.#listens) this.#monitor.restart();
   }
 
-  /** Reads the whole of the tables until nothing is in doubt. Where the monitor cannot be heard out, once. */
+  /** Reads whole tables until nothing is in doubt; once where the monitor does not announce the barrier. */
   async #readUntilSure(): Promise<void> {
     for (let attempt = 1; attempt <= readAttempts; attempt++) {
-      const wasListening = this.#echo.isListening;
+      const wasListening = this.#barrier.isListening;
       this.#meanwhile = [];
       try {
-        this.#mirror.take(await this.#tables.read());
-        const isSound = this.#mirror.doubt === undefined;
-        await this.#echo.behind([]);
-        if (!this.#echo.isCaughtUp && isSound) return;
+        this.#cache.take(await this.#tables.read());
+        const isSound = this.#cache.doubt === undefined;
+        await this.#executor.carryOut([]);
+        if (!this.#barrier.isCaughtUp && isSound) return;
       } finally {
         const lines = this.#meanwhile;
         this.#meanwhile = undefined;
-        for (const line of lines) this.#mirror.hear(line);
+        for (const line of lines) this.#cache.hear(line);
       }
-      if (wasListening && this.#echo.isListening && this.#mirror.doubt === undefined) return;
+      if (wasListening && this.#barrier.isListening && this.#cache.doubt === undefined) return;
     }
   }
 
   /** A whole reading beside what is known. Where something happens meanwhile, another will be due. */
   async #compare(): Promise<void> {
-    const { version } = this.#mirror;
+    const { version } = this.#cache;
     const begun = performance.now();
     const reading = await this.#tables.read();
-    await this.#echo.behind([]);
+    await this.#executor.carryOut([]);
     const took = performance.now() - begun;
-    const isQuiet = this.#echo.isCaughtUp && this.#mirror.version === version;
-    const difference = isQuiet ? this.#mirror.differenceFrom(reading) : undefined;
+    const isQuiet = this.#barrier.isCaughtUp && this.#cache.version === version;
+    const difference = isQuiet ? this.#cache.differenceFrom(reading) : undefined;
     this.#audit.done({ took, isSame: difference === undefined });
     if (difference === undefined) return;
-    this.#mirror.take(reading);
+    this.#cache.take(reading);
     this.#options.onDrift?.(
       `the kernel's tables were not as they were known, and were read anew: ${difference}`,
     );
   }
 
   async #readRules(): Promise<void> {
-    this.#mirror.rulesAreOld = false;
-    for (const family of families) this.#mirror.takeRules(family, await this.#tables.rules(family));
+    this.#cache.rulesAreOld = false;
+    for (const family of families) this.#cache.takeRules(family, await this.#tables.rules(family));
   }
 }
 

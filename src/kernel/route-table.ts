@@ -1,5 +1,7 @@
-import { type Family, formatPrefix, type Prefix, parseDestination } from '../core/route/prefix.ts';
-import { identityOf, isOwn, parseRoute, type Route } from '../core/route/route.ts';
+import { memoize } from '../core/route/memoize.ts';
+import { type Family, formatPrefix, type Prefix } from '../core/route/prefix.ts';
+import type { Route } from '../core/route/route.ts';
+import { RouteEntry } from './route-entry.ts';
 
 /*
  * INVARIANTS
@@ -13,10 +15,10 @@ export type Position = 'first' | 'last' | 'alone';
 /** The routes of one family that matter: the main table, and ours in any table. */
 export class RouteTable {
   readonly #family: Family;
-  readonly #byDestination = new Map<string, Entry[]>();
+  readonly #byDestination = new Map<string, RouteEntry[]>();
   /** The entries that name a device or a preferred source, by `dev ppp0` and `src 10.0.0.1`. */
-  readonly #byMention = new Map<string, Set<Entry>>();
-  readonly #own = new Set<Entry>();
+  readonly #byMention = new Map<string, Set<RouteEntry>>();
+  readonly #own = new Set<RouteEntry>();
   #nexthopUsers = 0;
   /** How many entries there are of each prefix length. */
   readonly #lengths = new Map<number, number>();
@@ -31,7 +33,7 @@ export class RouteTable {
    * same destination, TOS and metric: it may stand beside it or have replaced it.
    */
   add(line: string, position: Position): boolean | 'doubt' {
-    const entry = Entry.of(line, this.#family);
+    const entry = RouteEntry.of(line, this.#family);
     if (entry === undefined) return false;
     // In another table it matters if it took the place of one of ours.
     if (!isKept(entry)) return position === 'alone' && this.#peersOf(entry).length > 0 ? 'doubt' : false;
@@ -45,7 +47,7 @@ export class RouteTable {
 
   /** A route was deleted. @returns true if the table is another now; 'doubt' where it may have been a part of another. */
   delete(line: string): boolean | 'doubt' {
-    const entry = Entry.of(line, this.#family);
+    const entry = RouteEntry.of(line, this.#family);
     if (entry === undefined || !isKept(entry)) return false;
     const found = this.#twinOf(entry);
     if (found !== undefined) this.#remove(found);
@@ -67,13 +69,13 @@ export class RouteTable {
 
   /** What is other than these lines of a reading say; undefined if nothing is. */
   differenceFrom(lines: readonly string[]): string | undefined {
-    const found = new Set<Entry>();
-    const places = new Map<Entry, number>();
+    const found = new Set<RouteEntry>();
+    const places = new Map<RouteEntry, number>();
     const last = new Map<string, number>();
     for (const entries of this.#byDestination.values())
       if (entries.length > 1) for (const [place, entry] of entries.entries()) places.set(entry, place);
     for (const line of lines) {
-      const entry = Entry.of(line, this.#family);
+      const entry = RouteEntry.of(line, this.#family);
       if (entry === undefined || !isKept(entry)) continue;
       const known = this.#twinOf(entry);
       if (known === undefined) return `${line.trim()} was not known`;
@@ -112,37 +114,45 @@ export class RouteTable {
   /** Every route to a prefix that covers all of the given one. */
   covering(inner: Prefix): Route[] {
     const found: Route[] = [];
+    const wider = widerThan(inner);
     for (const length of this.#lengths.keys()) {
       if (length > inner.length) continue;
-      found.push(...routesOf(this.#at(formatPrefix({ ...inner, length }))));
+      let destination = wider.get(length);
+      if (destination === undefined) {
+        destination = formatPrefix({ ...inner, length });
+        wider.set(length, destination);
+      }
+      const entries = this.#byDestination.get(destination);
+      if (entries !== undefined) found.push(...routesOf(entries));
     }
     return found;
   }
 
-  #at(destination: string): readonly Entry[] {
+  #at(destination: string): readonly RouteEntry[] {
     return this.#byDestination.get(destination) ?? [];
   }
 
   /** The very route, if it is here. */
-  #twinOf(entry: Entry): Entry | undefined {
+  #twinOf(entry: RouteEntry): RouteEntry | undefined {
     const there = this.#at(entry.destination);
     const [mention] = entry.mentions;
-    const mentioning = mention === undefined ? undefined : (this.#byMention.get(mention) ?? new Set<Entry>());
+    const mentioning =
+      mention === undefined ? undefined : (this.#byMention.get(mention) ?? new Set<RouteEntry>());
     // Thousands of interfaces have a route to fe80::/64 each, and one interface may have a hundred thousand routes.
     const candidates = mentioning !== undefined && mentioning.size < there.length ? mentioning : there;
     for (const candidate of candidates) if (candidate.isSameAs(entry)) return candidate;
     return undefined;
   }
 
-  #peersOf({ destination, table, tos, metric }: Entry): Entry[] {
+  #peersOf({ destination, table, tos, metric }: RouteEntry): RouteEntry[] {
     return this.#at(destination).filter(
       peer => peer.table === table && peer.tos === tos && peer.metric === metric,
     );
   }
 
-  #insert(entry: Entry, position: Position): void {
+  #insert(entry: RouteEntry, position: Position): void {
     const others = this.#byDestination.get(entry.destination) ?? [];
-    const order = (other: Entry) => entry.tos - other.tos || other.metric - entry.metric;
+    const order = (other: RouteEntry) => entry.tos - other.tos || other.metric - entry.metric;
     const before = others.findLastIndex(other =>
       position === 'first' ? order(other) < 0 : order(other) <= 0,
     );
@@ -157,7 +167,7 @@ export class RouteTable {
     this.#lengths.set(entry.length, (this.#lengths.get(entry.length) ?? 0) + 1);
   }
 
-  #remove(entry: Entry): void {
+  #remove(entry: RouteEntry): void {
     const others = this.#at(entry.destination).filter(other => other !== entry);
     if (others.length > 0) this.#byDestination.set(entry.destination, others);
     else this.#byDestination.delete(entry.destination);
@@ -174,88 +184,14 @@ export class RouteTable {
   }
 }
 
-function isKept({ table, isOwn }: Entry): boolean {
+/** The prefixes that cover one, as text by their length, as far as they were asked for: the same are asked for at every look. */
+const widerThan = memoize((_inner: Prefix) => new Map<number, string>());
+
+function isKept({ table, isOwn }: RouteEntry): boolean {
   return table === 'main' || isOwn;
 }
 
-/** A line of `ip -o route show`, and as much of it as its place in the table needs. */
-class Entry {
-  readonly text: string;
-  readonly destination: string;
-  readonly length: number;
-  table = 'main';
-  tos = 0;
-  metric = 0;
-  isOwn = false;
-  usesNexthopObject = false;
-  /** The devices and the preferred source that it names. */
-  readonly mentions: string[] = [];
-  readonly #family: Family;
-  #route: Route | undefined;
-
-  /** undefined where the line is no route. */
-  static of(line: string, family: Family): Entry | undefined {
-    const words = line.split(/[ \t\\]+/);
-    const at = types.has(words[0] ?? '') ? 1 : 0;
-    const word = words[at] ?? '';
-    // Most lines of a big table are never looked at again. Only IPv6 has more than one spelling.
-    const isPlain = family === 'inet' && /^\d+\.\d+\.\d+\.\d+(\/[1-9]\d?)?$/.test(word);
-    const prefix = isPlain ? undefined : parseDestination(word, family);
-    if (!isPlain && prefix === undefined) return undefined;
-    const entry = new Entry(line, family, prefix === undefined ? word : formatPrefix(prefix));
-    entry.#readWords(words, at + 1);
-    return entry;
-  }
-
-  private constructor(text: string, family: Family, destination: string) {
-    this.text = text;
-    this.#family = family;
-    this.destination = destination;
-    const length = destination.split('/')[1] ?? (family === 'inet' ? 32 : 128);
-    this.length = destination === 'default' ? 0 : Number(length);
-  }
-
-  /** undefined where it cannot be read after all: then it is not there for anybody. */
-  get route(): Route | undefined {
-    this.#route ??= parseRoute(this.text, this.#family);
-    return this.#route;
-  }
-
-  isSameAs(other: Entry): boolean {
-    if (this.text === other.text) return true;
-    if (this.destination !== other.destination || this.table !== other.table) return false;
-    if (this.mentions.length !== other.mentions.length || this.mentions[0] !== other.mentions[0])
-      return false;
-    const { route } = this;
-    if (route === undefined || other.route === undefined) return false;
-    return (
-      identityOf(route) === identityOf(other.route) &&
-      route.unrestorable === other.route.unrestorable &&
-      route.attributes.join() === other.route.attributes.join()
-    );
-  }
-
-  #readWords(words: readonly string[], from: number): void {
-    for (let at = from; at < words.length; at++) {
-      const word = words[at] ?? '';
-      if (!telling.has(word)) continue;
-      const value = words[++at] ?? '';
-      if (word === 'table') this.table = value;
-      else if (word === 'tos') this.tos = Number(value);
-      else if (word === 'metric') this.metric = Number(value);
-      else if (word === 'proto') this.isOwn = isOwn({ protocol: value });
-      else if (word === 'nhid') this.usesNexthopObject = true;
-      else this.mentions.push(`${word} ${value}`);
-    }
-  }
-}
-
-const types = new Set(
-  'unicast local broadcast multicast anycast throw unreachable prohibit blackhole nat'.split(' '),
-);
-const telling = new Set(['table', 'tos', 'metric', 'proto', 'dev', 'src', 'nhid']);
-
-function routesOf(entries: Iterable<Entry>): Route[] {
+function routesOf(entries: Iterable<RouteEntry>): Route[] {
   const routes: Route[] = [];
   for (const { route } of entries) if (route !== undefined) routes.push(route);
   return routes;

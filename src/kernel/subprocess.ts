@@ -36,8 +36,7 @@ export function startSubprocess(argv: readonly string[], environment: NodeJS.Pro
   }
   // One that could not be started has the number 0 for a moment, and kill(2) takes that for the whole of our process group.
   const kill = (signal: 'SIGTERM' | 'SIGKILL') => void (child.pid !== undefined && child.kill(signal));
-  const killAtExit = () => kill('SIGKILL');
-  process.on('exit', killAtExit);
+  running.add(kill);
   const ended = new Promise<Ending>(resolve => {
     child.on('error', error => resolve({ exitCode: undefined, hasRun: false, message: error.message }));
     child.on('close', (code, signal) => {
@@ -45,12 +44,18 @@ export function startSubprocess(argv: readonly string[], environment: NodeJS.Pro
       resolve({ exitCode: code ?? undefined, hasRun: true, message: `${command} ended: ${how}` });
     });
   });
-  void ended.then(() => process.off('exit', killAtExit));
+  void ended.then(() => running.delete(kill));
   // Where no descriptors are left there are no streams.
   const { stdin, stdout, stderr }: Partial<typeof child> = child;
   const streams = stdin && stdout && stderr ? { stdin, stdout, stderr } : stillborn();
   return { ...streams, ended, kill };
 }
+
+/** How to end each process that has not ended yet. */
+const running = new Set<Subprocess['kill']>();
+process.on('exit', () => {
+  for (const kill of running) kill('SIGKILL');
+});
 
 /** The streams of a process that never was: nobody reads, and nothing comes. */
 function stillborn(): Pick<Subprocess, 'stdin' | 'stdout' | 'stderr'> {

@@ -1,8 +1,16 @@
 import type { Family } from '../core/route/prefix.ts';
 import { ownProtocol } from '../core/route/route.ts';
 import { type IpBatch, IpError } from './ip-batch.ts';
-import type { Reading } from './mirror.ts';
 import { parseForwarding } from './parse.ts';
+
+/** What `ip` printed of the whole of the kernel's tables, a line each. */
+export interface Reading {
+  links: readonly string[];
+  addresses: readonly string[];
+  routes: Readonly<Record<Family, readonly string[]>>;
+  rules: Readonly<Record<Family, readonly string[]>>;
+  proxyNeighbours: Readonly<Record<Family, readonly string[]>>;
+}
 
 const routesOf = 'route show table main';
 const ownRoutesOf = `route show table all proto ${ownProtocol.number}`;

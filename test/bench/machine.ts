@@ -1,5 +1,5 @@
 // A machine for one contender: a network namespace of the real kernel with a table of its own, and a clock in it.
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statfsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -42,7 +42,7 @@ export class Machine {
   #daemon: Started | undefined;
 
   static async open(): Promise<Machine> {
-    const machine = new Machine(await mkdtemp(join(tmpdir(), 'bench-')));
+    const machine = new Machine(await mkdtemp(join(inMemory('/dev/shm') ? '/dev/shm' : tmpdir(), 'bench-')));
     await machine.#prepare();
     return machine;
   }
@@ -173,9 +173,9 @@ export class Machine {
   }
 
   /** Starts the daemon and waits until it is ready. */
-  async startDaemon(profiles: string): Promise<void> {
+  async startDaemon(profiles: string, path = program): Promise<void> {
     await writeFile(join(this.directory, 'etc/ppp-routed.toml'), profiles);
-    const daemon = this.start([process.execPath, ...unitFlags, program], {
+    const daemon = this.start([process.execPath, ...unitFlags, path], {
       ...unitEnvironment,
       ...this.directories,
     });
@@ -241,6 +241,16 @@ function say(path: string, text: string): Promise<string> {
     socket.on('end', () => resolve(reply.trimEnd()));
     socket.on('error', reject);
   });
+}
+
+/** Is it a tmpfs, as /run is? What the scripts of others save is in one too. */
+function inMemory(directory: string): boolean {
+  const tmpfs = 0x0102_1994;
+  try {
+    return statfsSync(directory).type === tmpfs;
+  } catch {
+    return false;
+  }
 }
 
 /** A network card with a cable in it; the far end is no machine. */

@@ -21,6 +21,18 @@ export function cpuOf(pid: number | string): number {
   return nanoseconds.reduce((sum, time) => sum + time, 0) / 1e6;
 }
 
+/**
+ * How often any of its threads has gone to sleep, and so has been woken. Where nothing happens that is its timers; anything
+ * else that wakes it is counted too.
+ */
+export function wakeupsOf(pid: number | string): number {
+  const counts = readdirSync(`/proc/${pid}/task`).map(task => {
+    const text = readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8');
+    return Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(text)?.[1]);
+  });
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
 /** The processes that it has started and that are still there. */
 export function childrenOf(pid: number | string): number[] {
   return readdirSync(`/proc/${pid}/task`).flatMap(task =>

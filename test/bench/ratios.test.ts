@@ -10,18 +10,25 @@ const obstacle = findObstacle();
 const skip = !process.env.CI && obstacle;
 const tries = 3;
 
-// Far from the target, which docs/performance.md has, and says why it is not reached.
+// The target is lower: docs/performance.md. Slower than the script is a failure.
 t.test('up and down, against the script of the wikis', { skip }, t =>
-  isAtMost(t, 1.5, async () => {
+  isAtMost(t, 1, async () => {
     const turns = await measurePair({ rounds: 40, short: true });
     return median(turns.get('ppp-routed')?.pairs ?? []) / median(turns.get("the wiki's script")?.pairs ?? []);
   }),
 );
 
-t.test('an event where there are many links', { skip }, t =>
+t.test('an event where there are many links that no profile matches', { skip }, t =>
+  isAtMost(t, 2, async () => {
+    const open = (count: number) => manyLinks(count, 'nobody');
+    return ratioOf(await measureSeries([10, 5000], { rounds: 40, seconds: 20 }, open));
+  }),
+);
+
+t.test('an event where there are many links that a profile matches', { skip }, t =>
   isAtMost(t, 2, async () => {
     const open = (count: number) => manyLinks(count, 'client');
-    return ratioOf(await measureSeries([10, 5000], { rounds: 40, seconds: 20 }, open));
+    return ratioOf(await measureSeries([10, 500], { rounds: 40, seconds: 20 }, open));
   }),
 );
 

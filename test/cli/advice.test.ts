@@ -50,8 +50,8 @@ t.test('what the rooms complain of comes with what to do', async t => {
   const rows: [trouble: string, advice: RegExp][] = [
     ['the configuration is not used, the last good one stays in force: a.toml:1: x', /^Correct the file/],
     [
-      'the state cannot be written to /var/lib/ppp-routed/state.json: ENOSPC: no space; no default is moved until it can be saved',
-      /at \/var\/lib\/ppp-routed\/state\.json;/,
+      'the state cannot be written to /run/ppp-routed/state/state.json: ENOSPC: no space; no default is moved until it can be saved',
+      /at \/run\/ppp-routed\/state\/state\.json;/,
     ],
     ['ip cannot be asked: spawn stdbuf ENOENT', /iproute2/],
     ['ip did not answer within 2000 ms: route show table main', /iproute2/],

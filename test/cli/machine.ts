@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import type { Link } from '../../src/core/link/link.ts';
 import { type Profile, ProfileSchema } from '../../src/core/link/profile.ts';
 import type { Observed } from '../../src/core/route/observed.ts';
-import { parseRoute } from '../../src/core/route/route.ts';
+import { parseRoute } from '../../src/core/route/route-line.ts';
 import { parseAddress, parseInterface, parseRule } from '../../src/kernel/parse.ts';
 
 /** Blocks of lines, as `ip -o` prints them. */

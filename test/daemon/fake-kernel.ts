@@ -1,7 +1,8 @@
 import { commandOf, type Step } from '../../src/core/decide/plan.ts';
 import type { Address, Interface, Observed } from '../../src/core/route/observed.ts';
 import type { Family } from '../../src/core/route/prefix.ts';
-import { devicesOf, identityOf, parseRoute, type Route } from '../../src/core/route/route.ts';
+import { devicesOf, identityOf, type Route } from '../../src/core/route/route.ts';
+import { parseRoute } from '../../src/core/route/route-line.ts';
 import type { Kernel, StepResult } from '../../src/daemon/rooms.ts';
 
 /** As the kernel's room says it where `ip` cannot be asked. */

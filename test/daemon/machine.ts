@@ -103,6 +103,7 @@ export function profile(name: string, settings: object): Profile {
 
 export function event(name: LinkEvent['name'], link: string, more: Partial<LinkEvent> = {}): LinkEvent {
   return {
+    version: 1,
     name,
     interface: link,
     local: '10.99.0.2',

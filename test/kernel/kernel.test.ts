@@ -5,16 +5,16 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { Step } from '../../src/core/decide/plan.ts';
-import { parseRoute } from '../../src/core/route/route.ts';
+import { parseRoute } from '../../src/core/route/route-line.ts';
 import { Kernel } from '../../src/kernel/kernel.ts';
-import { Mirror } from '../../src/kernel/mirror.ts';
+import { KernelCache } from '../../src/kernel/kernel-cache.ts';
 import { drawing } from '../reliability/random.ts';
 import { linesOf, type Machine, onMachine } from './machine.ts';
 import { everyKind, happen, inSight } from './walk.ts';
 
 t.jobs = 4;
-const seeds = (process.env.MIRROR_SEED ?? '1').split(',').map(Number);
-const stepCount = Number(process.env.MIRROR_STEPS ?? 60);
+const seeds = (process.env.CACHE_SEED ?? '1').split(',').map(Number);
+const stepCount = Number(process.env.CACHE_STEPS ?? 60);
 
 scenario('what others do is known without whole readings', async room => {
   const before = await room.readings();
@@ -213,6 +213,26 @@ scenario('our own changes are known at once', async room => {
   await room.isRight('refused', { afterChange: true });
 });
 
+scenario('an IPv6 address that changes in place', async room => {
+  const before = await room.readings();
+  await room.machine.ip('-6 address add fe80::1/128 dev n0 nodad');
+  // addrconf_dad_work() announces it, after ip has ended.
+  await room.isRight('added', { looks: 20 });
+  await room.machine.ip('-6 address change fe80::1 peer fe80::2/128 dev n0');
+  await room.isRight('with a peer', { looks: 20 });
+  await room.machine.ip('-6 address change fe80::1 peer fe80::3/128 dev n0');
+  await room.isRight('with another', { looks: 20 });
+  const { addresses } = await room.observe();
+  room.t.match(
+    addresses.filter(({ address }) => address === 'fe80::1'),
+    [{ peer: 'fe80::3' }],
+    'there is one address',
+  );
+  await room.machine.ip('-6 address del fe80::1 peer fe80::3/128 dev n0');
+  await room.isRight('deleted');
+  room.t.equal((await room.readings()) - before, 0, 'without a whole reading');
+});
+
 scenario('looks while others make changes without a pause', async room => {
   const script = `for i in $(seq 150); do
     ip link set n0 down; ip link set n0 up; ip route add default via 10.0.0.8 dev n0 metric $((i % 3))
@@ -331,7 +351,7 @@ class Room {
 
   /** What is observed is what is there; at random, something may come between the two looks that the kernel does by itself. */
   async isRight(story: string, { afterChange = false, looks = 1 } = {}): Promise<void> {
-    const fresh = new Mirror(() => undefined);
+    const fresh = new KernelCache(() => undefined);
     for (let look = 1; ; look++) {
       const known = linesOf(await this.observe({ afterChange }));
       fresh.take((await this.machine.step([])).reading);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { Observed } from '../../src/core/route/observed.ts';
-import type { Reading } from '../../src/kernel/mirror.ts';
+import type { Reading } from '../../src/kernel/tables.ts';
 import { findObstacle, Namespace } from '../netns/namespace.ts';
 
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';

@@ -1,7 +1,8 @@
 // What can happen to a machine's links, addresses, routes, nexthop objects and rules, at random.
 import { type Family, type Prefix, parsePrefix } from '../../src/core/route/prefix.ts';
-import { parseRoute, type Route } from '../../src/core/route/route.ts';
-import type { Reading } from '../../src/kernel/mirror.ts';
+import type { Route } from '../../src/core/route/route.ts';
+import { parseRoute } from '../../src/core/route/route-line.ts';
+import type { Reading } from '../../src/kernel/tables.ts';
 import type { Draw } from '../reliability/random.ts';
 
 /** One thing that happens: commands of the shell, which may be refused. */
@@ -96,7 +97,10 @@ export function happen(kinds: readonly string[], reading: Reading, draw: Draw): 
   const address = (of: Family) => {
     const net = pick(nets);
     const host = pick([1, 2, 3]);
-    if (of === 'inet6') return `2001:db8:${net}::${host}/64 ${maybe(2, 'nodad')}`;
+    if (of === 'inet6') {
+      const at = `2001:db8:${net}::${host}`;
+      return `${at}${draw(3) === 0 ? ` peer 2001:db8:${net}::${pick([7, 9])}/128` : '/64'} ${maybe(2, 'nodad')}`;
+    }
     return draw(3) === 0 ? `10.${net}.0.${host} peer 10.${net}.0.9` : `10.${net}.0.${host}/24`;
   };
   const anAddress = () => {

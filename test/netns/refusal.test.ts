@@ -114,7 +114,7 @@ const badEvents: Record<string, { bytes: string | Buffer; reply: RegExp }> = {
   },
   'no UTF-8': { bytes: Buffer.from(event({ peername: 'ÿ' }), 'latin1'), reply: /^error FIELD .*UTF-8/ },
   'no version': { bytes: event({ version: undefined }), reply: /^error VERSION .*missing/ },
-  'a later version': { bytes: event({ version: '2' }), reply: /^error VERSION .*"2"/ },
+  'a later version': { bytes: event({ version: '3' }), reply: /^error VERSION .*"3"/ },
   'an unknown event': { bytes: event({ event: 'ip-sideways' }), reply: /^error FIELD event / },
   'no event': { bytes: event({ event: undefined }), reply: /^error FIELD event is missing/ },
   'an unknown key': { bytes: event({ interfce: 'ppp0' }), reply: /^error FIELD "interfce" / },

@@ -26,7 +26,7 @@ export class Machine {
   /** The how-to's laptop on its wireless network, with this configuration. */
   static async make(configuration: string): Promise<Machine> {
     const directory = await mkdtemp(join(tmpdir(), 'readme-'));
-    for (const path of ['etc/ppp', 'var/lib/ppp-routed', 'run/ppp-routed', 'usr/bin', 'host', 'sys']) {
+    for (const path of ['etc/ppp', 'run/ppp-routed', 'usr/bin', 'host', 'sys']) {
       await mkdir(join(directory, path), { recursive: true });
     }
     await writeFile(join(directory, 'etc/os-release'), 'ID=debian\n');

@@ -38,7 +38,7 @@ const trials: [pattern: RegExp, trial: Trial][] = [
   [/^(sudo )?ppp-routectl [a-z]+( ADDRESS| LINK| [\d.]+)?$/, runOnMachine],
   [/^(sudo )?ppp-routectl plan (EVENT INTERFACE|ip-down ppp0)$/, runOnMachine],
   [/^ip route show default$/, runOnMachine],
-  [/^sudo grep '[^']*' \/var\/lib\/ppp-routed\/state\.json$/, runOnMachine],
+  [/^sudo grep '[^']*' \/run\/ppp-routed\/state\/state\.json$/, runOnMachine],
   [/^sudo ip route add default via \S+ dev \S+ metric \d+$/, runOnMachine],
   [/^run-parts --test \/etc\/ppp\/ip-up\.d$/, runOnMachine],
 ];

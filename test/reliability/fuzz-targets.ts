@@ -7,15 +7,18 @@ import { ConfigurationError, loadConfiguration } from '../../src/configuration/c
 import { decide } from '../../src/core/decide/decide.ts';
 import { commandOf } from '../../src/core/decide/plan.ts';
 import { takeEvent } from '../../src/core/link/change.ts';
-import { decodeEvent, EventError, type LinkEvent } from '../../src/core/link/event.ts';
+import { decodeEvent, type LinkEvent } from '../../src/core/link/event.ts';
+import { EventError } from '../../src/core/link/fields.ts';
 import { type Profile, profileFor } from '../../src/core/link/profile.ts';
 import { serversInPeerOptions, serversOfProcesses } from '../../src/core/link/server.ts';
 import { emptyState, type State, savedRoute } from '../../src/core/link/state.ts';
+import { decodeTransport } from '../../src/core/link/transport.ts';
 import type { Observed } from '../../src/core/route/observed.ts';
 import { parsePrefix } from '../../src/core/route/prefix.ts';
-import { devicesOf, identityOf, parseRoute } from '../../src/core/route/route.ts';
+import { devicesOf, identityOf } from '../../src/core/route/route.ts';
+import { parseRoute } from '../../src/core/route/route-line.ts';
 import { isPlain } from '../../src/kernel/ip-batch.ts';
-import { Mirror } from '../../src/kernel/mirror.ts';
+import { KernelCache } from '../../src/kernel/kernel-cache.ts';
 import {
   parseAddress,
   parseForwarding,
@@ -125,8 +128,15 @@ const servers = ['203.0.113.5', '2001:db8:ffff::5'];
 const events = [
   `version=1\nevent=ip-up\nid=${bootId}\ninterface=ppp0\nifindex=4\ntty=/dev/pts/3\nspeed=115200\nlocal=10.99.0.2\nremote=10.99.0.1\nipparam=replace\npid=4711\ncall=work\nlinkname=office\npeername=vpn.example.com\ndns1=10.8.0.53\npeer-option=pty "pptp vpn.example.com --nolaunchpppd"\n\n`,
   'version=1\nevent=ip-down\ninterface=ppp0\nipparam=table\npid=4711\nunusable=peername\n\n',
-  'version=1\nevent=ipv6-up\ninterface=ppp0\nifindex=4\nlocal=fe80::8:2\nremote=fe80::8:1\nipparam=half\n\n',
+  'version=2\nevent=ipv6-up\nnetns=4026531833\ninterface=ppp0\nifindex=4\nlocal=fe80::8:2\nremote=fe80::8:1\nipparam=half\n\n',
   'version=1\nevent=ipv6-down\ninterface=ppp0\nlocal=fe80::8:2\nremote=fe80::8:1\nipparam=none\nmanager=netifd\n\n',
+];
+
+/** As a hook spools it, and what it answers when it is asked. */
+const spooledEvent = `${events[0]}netns=4026531833\n\n`;
+const answers = [
+  'peer-option=process pptp 203.0.113.5 --nolaunchpppd\npeer-option=pty "pptp vpn.example.com"\nunusable=peer-option\n\n',
+  '\n',
 ];
 
 const base: Observed = {
@@ -228,7 +238,7 @@ proxy-arp = "eth0"
 
 export const targets: Record<string, Target> = {
   wire: {
-    samples: events,
+    samples: [...events, spooledEvent],
     take: input => {
       let event: LinkEvent;
       try {
@@ -242,6 +252,17 @@ export const targets: Record<string, Target> = {
       for (const value of Object.values(event).flat()) assert.doesNotMatch(String(value), /\p{Cc}/u);
       assert.match(event.interface, /^[^-/\s"'#\\][^/\s"'#\\]{0,14}$/);
       assertEventMeant(event);
+    },
+  },
+  transport: {
+    samples: answers,
+    take: input => {
+      try {
+        for (const option of decodeTransport(input)) assert.doesNotMatch(option, /\p{Cc}/u);
+      } catch (error) {
+        assert.ok(error instanceof EventError, String(error));
+        assert.doesNotMatch(error.message, /\p{Cc}/u);
+      }
     },
   },
   route: {
@@ -296,17 +317,17 @@ export const targets: Record<string, Target> = {
   monitor: {
     samples: monitored,
     take: input => {
-      const mirror = new Mirror(() => undefined);
-      mirror.take({
+      const cache = new KernelCache(() => undefined);
+      cache.take({
         links: printed.links,
         addresses: printed.addresses,
         routes: { inet: printed.inet, inet6: printed.inet6 },
         rules: { inet: printed.rules, inet6: [] },
         proxyNeighbours: { inet: printed.proxies, inet6: [] },
       });
-      for (const line of input.toString().split('\n')) mirror.hear(line);
+      for (const line of input.toString().split('\n')) cache.hear(line);
       const destinations = servers.flatMap(server => parsePrefix(server) ?? []);
-      const observed = mirror.observed(destinations);
+      const observed = cache.observed(destinations);
       for (const state of states) assertMeant(state, observed);
     },
   },

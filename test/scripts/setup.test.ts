@@ -87,6 +87,20 @@ await t.test('hooks go where this pppd looks', async t => {
   }
 });
 
+await t.test('the reporter comes before the hooks, which are silent without it', async t => {
+  const { root, copy, setup } = await makeSystem(t, {});
+  const { stdout } = await setup();
+  const lines = stdout.split('\n');
+  const at = (path: string) => lines.indexOf(`adding /usr/lib/ppp-routed/${path}`);
+  for (const name of ['report', 'spool', 'transport']) {
+    const installed = join(root, 'usr/lib/ppp-routed', name);
+    t.equal(await readFile(installed, 'utf8'), await readFile(join(copy, 'hooks', name), 'utf8'));
+    t.equal((await lstat(installed)).mode & 0o777, 0o644);
+    t.ok(at(name) >= 0 && at(name) < at('hooks/ip-down'), name);
+  }
+  t.equal((await lstat(join(root, 'usr/lib/ppp-routed/hooks/ip-up'))).mode & 0o777, 0o755);
+});
+
 await t.test("an administrator's directories and configuration stay", async t => {
   const { root, setup, unsetup } = await makeSystem(t, { 'etc/ppp-routed/ppp-routed.toml': '[link.mine]\n' });
   await mkdir(join(root, 'etc/ppp/ip-up.d'), { recursive: true });

@@ -387,6 +387,37 @@ t.test(
   },
 );
 
+t.test('what a killed daemon was about to write is removed', async t => {
+  const { directory, state, pathOf } = written(t);
+  for (const name of ['.state.json.1', 'links/.7.json.1', 'links/.8.lost.3.json.99'])
+    writeFileSync(pathOf(name), '{');
+  t.same(state.load(boot), { ...whole, notices: [], unreadable: [] });
+  t.same(filesIn(directory), names);
+});
+
+t.test('half of a file can be written: the old one stays', async t => {
+  const { directory, state } = written(t);
+  const carryOn = () => undefined;
+  process.on('SIGXFSZ', carryOn);
+  t.teardown(() => process.off('SIGXFSZ', carryOn));
+  const limit = (most: string) => execFileSync('prlimit', ['--pid', `${process.pid}`, `--fsize=${most}:`]);
+  limit('50');
+  const messages = [() => state.saveDefaults([]), () => state.saveLink(lost)].map(messageOf);
+  limit('unlimited');
+  for (const message of messages) t.match(message, /^the state cannot be written to .*: EFBIG/);
+  t.same(filesIn(directory), names, 'no temporary file is left');
+  t.same(new StateDirectory(directory).load(boot), { ...whole, notices: [], unreadable: [] });
+});
+
+function messageOf(write: () => void): string {
+  try {
+    write();
+    return 'written';
+  } catch (error) {
+    return error instanceof Error ? error.message : '';
+  }
+}
+
 t.test('a file that is too long takes no memory', async t => {
   const { state, pathOf } = written(t);
   const before = process.resourceUsage().maxRSS;

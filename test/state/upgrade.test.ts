@@ -118,6 +118,10 @@ t.test('/var is read-only, so that the files stay: they are not taken over a sec
   for (const link of links) state.removeLink(link);
   state.saveDefaults([]);
   t.same(load(), { ...nothing, notices: [], unreadable: [] }, 'after the last down');
+  rmSync(join(own, 'state.json'));
+  symlinkSync('state.json', join(own, 'state.json'));
+  t.match(load(), { ...nothing, unreadable: [{}] }, 'where nobody can tell whether state.json is there');
+  rmSync(join(own, 'state.json'));
   writeFileSync(join(own, 'state.json'), '{');
   t.match(load(), { ...nothing, unreadable: [{}] }, 'where state.json is damaged');
   const damaged = new StateDirectory(own, { before: old });

@@ -29,7 +29,7 @@ const attempts: Record<string, string> = {
   'become root': 'Operation not permitted',
 };
 /** What it is there for. */
-const allowed = ['write /var/lib/ppp-routed/probe', 'add a route', 'take it away'];
+const allowed = ['write /run/ppp-routed/state/probe', 'add a route', 'take it away'];
 
 const kernels = [
   '192.0.2.0/24 dev up0 proto kernel scope link src 192.0.2.2',

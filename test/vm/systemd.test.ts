@@ -48,7 +48,7 @@ await t.test('under systemd', async t => {
         'srw-rw---- root:ppp-routed /run/ppp-routed/control.sock',
         'srw------- ppp-routed:ppp-routed /run/ppp-routed/resolve.sock',
         'drwx--S--- ppp-routed:ppp-routed /run/ppp-routed/spool',
-        'drwx------ ppp-routed:ppp-routed /var/lib/ppp-routed',
+        'drwx------ ppp-routed:ppp-routed /run/ppp-routed/state',
       ],
       'modes and owners',
     );

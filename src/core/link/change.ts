@@ -20,6 +20,8 @@ export interface Moment {
   interfaces: readonly Interface[];
   /** undefined: the configuration could not be read yet, and links keep the profiles that they have. */
   profiles: readonly Profile[] | undefined;
+  /** The inode of the network namespace that the daemon is in, if known. */
+  netns?: number | undefined;
 }
 
 /** The servers of a link that are to be looked for: by the names in its profile, or by what its hook can tell. */
@@ -49,7 +51,12 @@ export function takeEvent(
   event: LinkEvent,
   { arrival, canAsk }: { arrival: number; canAsk: boolean },
 ): Change {
-  return (links, { interfaces, profiles }) => {
+  return (links, { interfaces, profiles, netns }) => {
+    // A pppd in a namespace of its own runs the hooks of the machine, and its interfaces may have the names of ours.
+    if (event.netns !== undefined && netns !== undefined && event.netns !== netns) {
+      const because = `${event.interface} is in another network namespace (net:[${event.netns}])`;
+      return { links, lookups: [], outcome: 'stale', because };
+    }
     const applied = applyEvent(links, { event, arrival, profiles }, interfaces);
     const { link, outcome } = applied;
     if (outcome === 'stale' || link === undefined || !event.name.endsWith('-up'))
@@ -57,7 +64,8 @@ export function takeEvent(
     const before = links.links.filter(one => one.ifindex === link.ifindex || isLostOf(one, link));
     // Without the configuration nothing is known of it but what it had.
     if (profiles === undefined) return { ...applied, lookups: [] };
-    const asksHook = canAsk && link.profile?.server === 'auto' && event.name === 'ip-up';
+    const isNews = event.name === 'ip-up' || link.peerOptions.length === 0;
+    const asksHook = canAsk && link.profile?.server === 'auto' && isNews;
     const sought = seek(link, { earlier: before, asksHook });
     const placed = replaceLinks(applied.links, { gone: [link], come: [sought.link] });
     return { ...applied, link: sought.link, links: endDark(placed, sought.link), lookups: sought.lookups };

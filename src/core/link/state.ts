@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { memoize } from '../route/memoize.ts';
-import { parseRoute, type Route } from '../route/route.ts';
+import type { Route } from '../route/route.ts';
+import { parseRoute } from '../route/route-line.ts';
 import type { Link, Links } from './link.ts';
 import { ProfileSchema } from './profile.ts';
 

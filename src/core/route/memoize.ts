@@ -13,3 +13,17 @@ export function memoize<Thing extends object, T>(find: (thing: Thing) => T): (th
     return cached.value;
   };
 }
+
+/** Memoizes a function of a text: the same few texts are asked about again and again. The cache is emptied when it is full. */
+export function memoizeText<T>(find: (text: string) => T, most = 20_000): (text: string) => T {
+  const cache = new Map<string, { value: T }>();
+  return text => {
+    let cached = cache.get(text);
+    if (cached === undefined) {
+      cached = { value: find(text) };
+      if (cache.size >= most) cache.clear();
+      cache.set(text, cached);
+    }
+    return cached.value;
+  };
+}

@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js';
+import { memoizeText } from './memoize.ts';
 
 export type Family = 'inet' | 'inet6';
 
@@ -18,18 +19,8 @@ export function familyOf(text: string): Family | undefined {
   return text.includes(':') && ipaddr.IPv6.isValid(text) ? 'inet6' : undefined;
 }
 
-/** What was read already: the same few texts are asked for again and again. */
-const known = new Map<string, Prefix | undefined>();
-const mostKnown = 20_000;
-
 /** `10.0.0.0/8`, `10.1.2.3` or `2001:db8::/32` as `ip` prints them; undefined if it is neither. Host bits may be set. */
-export function parsePrefix(text: string): Prefix | undefined {
-  if (known.has(text)) return known.get(text);
-  const prefix = readPrefix(text);
-  if (known.size >= mostKnown) known.clear();
-  known.set(text, prefix);
-  return prefix;
-}
+export const parsePrefix = memoizeText(readPrefix);
 
 function readPrefix(text: string): Prefix | undefined {
   const [address = '', length, rest] = text.split('/');

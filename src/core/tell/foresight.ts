@@ -3,7 +3,8 @@ import type { LinkEvent } from '../link/event.ts';
 import type { Link } from '../link/link.ts';
 import type { Address, Observed } from '../route/observed.ts';
 import type { Family } from '../route/prefix.ts';
-import { devicesOf, identityOf, ownProtocol, parseRoute, type Route } from '../route/route.ts';
+import { devicesOf, identityOf, ownProtocol, type Route } from '../route/route.ts';
+import { parseRoute } from '../route/route-line.ts';
 import { compareRoutes } from '../route/table-order.ts';
 
 const widest: Record<Family, number> = { inet: 32, inet6: 128 };

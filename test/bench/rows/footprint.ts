@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median, summary, summaryHead } from '../figures.ts';
 import { Machine, program, replaceProfile, unitEnvironment, unitFlags } from '../machine.ts';
-import { childrenOf, cpuOf, idleAfter, memoryOf } from '../process.ts';
+import { childrenOf, cpuOf, idleAfter, memoryOf, wakeupsOf } from '../process.ts';
 import { atMost, type Result } from '../row.ts';
 
-export async function footprint({ rounds = 20, seconds = 30 } = {}): Promise<Result> {
+export async function footprint({ rounds = 20, seconds = 60 } = {}): Promise<Result> {
   const machine = await Machine.open();
   try {
     await writeFile(join(machine.directory, 'etc/ppp-routed.toml'), replaceProfile);
@@ -23,7 +23,9 @@ export async function footprint({ rounds = 20, seconds = 30 } = {}): Promise<Res
     await sleep(idleAfter);
     const processes = [pid, ...childrenOf(pid)];
     const before = processes.map(cpuOf);
+    const wakeupsBefore = wakeupsOf(pid);
     await sleep(seconds * 1000);
+    const wakeups = (wakeupsOf(pid) - wakeupsBefore) / seconds;
     const used = processes.map((process, i) => cpuOf(process) - (before[i] ?? 0));
     const share = used.reduce((sum, time) => sum + time, 0) / (seconds * 10);
     const { resident } = memoryOf(pid);
@@ -36,17 +38,22 @@ export async function footprint({ rounds = 20, seconds = 30 } = {}): Promise<Res
     const readyMedian = median(ready);
     return {
       findings: [
-        atMost(150, {
+        atMost(100, {
           what: 'ready after exec',
           value: readyMedian,
           figure: `${readyMedian.toFixed(0)} ms`,
           unit: ' ms',
         }),
-        atMost(60, {
+        atMost(48, {
           what: 'resident, idle',
           value: resident,
           figure: `${resident.toFixed(1)} MB`,
           unit: ' MB',
+        }),
+        atMost(0.1, {
+          what: 'times that the daemon wakes up a second, idle',
+          value: wakeups,
+          figure: wakeups.toFixed(2),
         }),
         atMost(0.1, {
           what: 'processor, idle, with its `ip` processes',

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import { planSteps, type Wanted } from '../../../src/core/decide/plan.ts';
 import { type OwnRoute, ownRoute, type Purpose } from '../../../src/core/route/own-route.ts';
-import { identityOf, parseRoute, type Route } from '../../../src/core/route/route.ts';
+import { identityOf, type Route } from '../../../src/core/route/route.ts';
+import { parseRoute } from '../../../src/core/route/route-line.ts';
 
 const words: Record<'inet' | 'inet6', [Purpose, string][]> = {
   inet: [

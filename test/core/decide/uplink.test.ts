@@ -10,7 +10,8 @@ import {
 } from '../../../src/core/decide/uplink.ts';
 import type { SavedDefault } from '../../../src/core/link/state.ts';
 import type { Observed } from '../../../src/core/route/observed.ts';
-import { parseRoute, type Route, wayOutOf } from '../../../src/core/route/route.ts';
+import { type Route, wayOutOf } from '../../../src/core/route/route.ts';
+import { parseRoute } from '../../../src/core/route/route-line.ts';
 
 const lease = 'default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100';
 const other = 'default via 192.168.1.254 dev eth0 proto dhcp src 192.168.1.10 metric 100';

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { decodeEvent, EventError } from '../../../src/core/link/event.ts';
+import { decodeEvent } from '../../../src/core/link/event.ts';
+import { EventError, isComplete } from '../../../src/core/link/fields.ts';
+import { decodeTransport } from '../../../src/core/link/transport.ts';
 
 const good =
   'version=1\nevent=ip-up\ninterface=ppp0\nifindex=12\nlocal=10.99.0.2\nremote=10.99.0.1\nipparam=work\npid=77\n';
@@ -16,7 +18,13 @@ function outcome(text: string | Buffer): string {
 }
 
 t.test('an event as a hook sends it', async t => {
+  t.match(decodeEvent(Buffer.from(good.replace('version=1', 'version=2').concat('netns=4026531833\n\n'))), {
+    version: 2,
+    netns: 4026531833,
+    peerOptions: [],
+  });
   t.match(decodeEvent(Buffer.from(`${good}peer-option=pty "pptp vpn.example.org"\nunusable=peername\n\n`)), {
+    version: 1,
     name: 'ip-up',
     interface: 'ppp0',
     ifindex: 12,
@@ -29,10 +37,35 @@ t.test('an event as a hook sends it', async t => {
   t.equal(outcome('version=1\nevent=ipv6-down\ninterface=ppp0\nlocal=fe80::1\nremote=fe80::2\n\n'), 'ok');
 });
 
+t.test('an event of the spool: what version 1 does not know follows the empty line', async t => {
+  const event = decodeEvent(Buffer.from(`${good}peer-option=pty a\n\nnetns=4026531833\n\n`));
+  t.match(event, { version: 1, netns: 4026531833, peerOptions: ['pty a'] });
+  t.match(outcome(`${good}\nevent=ip-down\n\n`), /^FIELD event stands twice/);
+});
+
+t.test('an answer to the question', async t => {
+  const answers: [string, boolean, string[]][] = [
+    ['\n', true, []],
+    ['unusable=peer-option\n\n', true, []],
+    ['peer-option=pty "pptp a"\npeer-option=process pptp b\n\n', true, ['pty "pptp a"', 'process pptp b']],
+    ['peer-option=pty a\n', false, ['pty a']],
+  ];
+  for (const [text, whole, peerOptions] of answers) {
+    t.equal(isComplete(Buffer.from(text)), whole);
+    t.strictSame(decodeTransport(Buffer.from(text)), peerOptions);
+  }
+  t.throws(() => decodeTransport(Buffer.from('event=ip-up\n\n')), { name: 'EventError', code: 'FIELD' });
+  t.throws(() => decodeTransport(Buffer.from(`${'x'.repeat(4097)}\n\n`)), {
+    name: 'EventError',
+    code: 'SIZE',
+  });
+});
+
 t.test('bad input names the field and what was expected', async t => {
   const rows: [string | Buffer, RegExp][] = [
     ['', /^VERSION /],
-    [good.replace('version=1', 'version=2'), /^VERSION .*"2"/],
+    [good.replace('version=1', 'version=3'), /^VERSION .*"3".*versions 1 and 2/],
+    [`${good}netns=-1\n`, /^FIELD netns /],
     [good.replace('ip-up', 'ip-pre-up'), /^FIELD event .*ip-pre-up.*one of/],
     [good.replace('ppp0', '-batch'), /^FIELD interface .*-batch/],
     [good.replace('ppp0', '../x'), /^FIELD interface /],

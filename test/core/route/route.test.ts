@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { alongside, identityOf, parseRoute } from '../../../src/core/route/route.ts';
+import { alongside, identityOf } from '../../../src/core/route/route.ts';
+import { parseRoute } from '../../../src/core/route/route-line.ts';
 
 /** What `ip -o route show` prints, and what `ip route add` is to be given. */
 const lines = [

@@ -1,7 +1,7 @@
 // The order of a table against the kernel that prints it.
 import fc from 'fast-check';
 import type { Family } from '../../../src/core/route/prefix.ts';
-import { parseRoute } from '../../../src/core/route/route.ts';
+import { parseRoute } from '../../../src/core/route/route-line.ts';
 import { compareRoutes } from '../../../src/core/route/table-order.ts';
 import { type Lab, scenario } from '../../netns/lab.ts';
 

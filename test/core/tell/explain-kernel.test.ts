@@ -1,7 +1,8 @@
 // The explanation against the kernel that it explains: random tables and rules, and `ip route get fibmatch` as the judge.
 import fc from 'fast-check';
 import { type Family, parsePrefix } from '../../../src/core/route/prefix.ts';
-import { identityOf, type Nexthop, parseRoute, type Route } from '../../../src/core/route/route.ts';
+import { identityOf, type Nexthop, type Route } from '../../../src/core/route/route.ts';
+import { parseRoute } from '../../../src/core/route/route-line.ts';
 import { explain } from '../../../src/core/tell/explain.ts';
 import { readDump } from '../../cli/machine.ts';
 import { type Lab, scenario } from '../../netns/lab.ts';

@@ -82,13 +82,13 @@ profile
 systemctl reload ppp-routed
 
 # The disk is full.
-mount -t tmpfs -o size=64k full /var/lib/ppp-routed
-chown ppp-routed: /var/lib/ppp-routed
+mount -t tmpfs -o size=64k full /run/ppp-routed/state
+chown ppp-routed: /run/ppp-routed/state
 systemctl restart ppp-routed
-head -c 1M /dev/zero >/var/lib/ppp-routed/ballast 2>/dev/null
+head -c 1M /dev/zero >/run/ppp-routed/state/ballast 2>/dev/null
 up
 transcript 'disk full' "$brief"
-rm /var/lib/ppp-routed/ballast
+rm /run/ppp-routed/state/ballast
 until_true 8 status_begins work:
 transcript 'room again' "$brief"
 down

@@ -70,7 +70,7 @@ record 'service' systemctl is-active ppp-routed
 
 record 'up' dial
 record 'routes while up' ip route show
-record 'state' cat /var/lib/ppp-routed/state.json
+record 'state' cat /run/ppp-routed/state/state.json
 record 'status while up' systemctl show ppp-routed -p StatusText --value
 record 'ping through the link' ping -c 1 -W 3 198.51.100.77
 record 'SIGTERM' hang_up

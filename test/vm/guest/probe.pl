@@ -73,6 +73,6 @@ attempt('mount', sub {
 });
 attempt('become root', sub { $> = 0; $> == 0 });
 # What it is for.
-put('/var/lib/ppp-routed/probe');
+put('/run/ppp-routed/state/probe');
 run('add a route', '/usr/bin/ip', 'route', 'add', '203.0.113.99', 'dev', 'lo');
 run('take it away', '/usr/bin/ip', 'route', 'del', '203.0.113.99');

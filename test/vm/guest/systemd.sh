@@ -60,7 +60,7 @@ record 'service' systemctl show ppp-routed -p ActiveState -p SubState -p User -p
 record 'status at first' systemctl show ppp-routed -p StatusText --value
 record 'hooks' ls /etc/ppp/ip-up.d /etc/ppp/ip-down.d /etc/ppp/ipv6-up.d /etc/ppp/ipv6-down.d
 record 'modes' stat -c '%A %U:%G %n' /run/ppp-routed /run/ppp-routed/hook.sock /run/ppp-routed/control.sock /run/ppp-routed/resolve.sock \
-  /run/ppp-routed/spool /var/lib/ppp-routed
+  /run/ppp-routed/spool /run/ppp-routed/state
 record 'capabilities' grep -E 'Cap(Eff|Bnd)' "/proc/$(systemctl show ppp-routed -p MainPID --value)/status"
 record 'hook socket as nobody' as_user nobody /run/ppp-routed/hook.sock
 record 'control socket as nobody' as_user nobody /run/ppp-routed/control.sock
@@ -74,8 +74,8 @@ as_pppd ip-up ppp0 10.99.0.2 10.99.0.1 work
 printf '\n@@ hook status\n%s\n' $?
 record 'routes while up' ip route show
 record 'status while up' systemctl status --no-pager --lines 0 ppp-routed
-record 'state' cat /var/lib/ppp-routed/state.json
-record 'state mode' stat -c '%A %U:%G' /var/lib/ppp-routed/state.json
+record 'state' cat /run/ppp-routed/state/state.json
+record 'state mode' stat -c '%A %U:%G' /run/ppp-routed/state/state.json
 as_pppd ip-down ppp0 10.99.0.2 10.99.0.1 work
 record 'table after' table
 record 'journal' journalctl --no-pager -o json --output-fields MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,PPP_LINK -u ppp-routed

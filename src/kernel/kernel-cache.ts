@@ -1,8 +1,11 @@
-import type { Address, Interface, Observed, ProxyNeighbour, Rule } from '../core/route/observed.ts';
+import type { Interface, Observed, ProxyNeighbour, Rule } from '../core/route/observed.ts';
 import { type Family, families, type Prefix, parsePrefix } from '../core/route/prefix.ts';
-import { identityOf, parseRoute, type Route } from '../core/route/route.ts';
+import { identityOf, type Route } from '../core/route/route.ts';
+import { parseRoute } from '../core/route/route-line.ts';
+import { AddressTable } from './address-table.ts';
 import { parseAddress, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
 import { type Position, RouteTable } from './route-table.ts';
+import type { Reading } from './tables.ts';
 
 /*
  * INVARIANTS
@@ -11,17 +14,8 @@ import { type Position, RouteTable } from './route-table.ts';
  * 3. What is handed out is never changed afterwards.
  */
 
-/** What `ip` printed of the whole of the kernel's tables, a line each. */
-export interface Reading {
-  links: readonly string[];
-  addresses: readonly string[];
-  routes: Readonly<Record<Family, readonly string[]>>;
-  rules: Readonly<Record<Family, readonly string[]>>;
-  proxyNeighbours: Readonly<Record<Family, readonly string[]>>;
-}
-
-/** What else is known of an interface. */
 interface Device {
+  face: Interface;
   /** In bytes. */
   mtu: number;
   hasCarrier: boolean;
@@ -31,25 +25,25 @@ interface Device {
 const linkLocal = /^fe80::\/\d+ dev \S+ proto kernel metric 256 (linkdown )?pref medium *$/;
 
 /** The kernel's tables as they were read, kept up by what `ip monitor` has said since. */
-export class Mirror {
+export class KernelCache {
   /** Another number is another state of the kernel, as far as it matters here. */
   version = 0;
   /** Why the tables must be read, if so. */
   doubt: string | undefined = 'nothing was read yet';
   /** The rules must be asked for: the monitor does not say which of two alike went. */
   rulesAreOld = false;
+  /** The proxy neighbours must be asked for: the monitor does not announce them. */
+  proxyNeighboursAreOld = false;
   readonly #onLink: (face: Interface) => void;
-  #interfaces = new Map<number, Interface>();
   /** By the index of the interface. */
   readonly #devices = new Map<number, Device>();
-  #addresses = new Map<string, Address>();
+  #addresses = new AddressTable();
   #tables: Record<Family, RouteTable> = { inet: new RouteTable('inet'), inet6: new RouteTable('inet6') };
   readonly #rules: Record<Family, readonly Rule[]> = { inet: [], inet6: [] };
   #proxyNeighbours: readonly ProxyNeighbour[] = [];
   /** Where among others of their metric our own go, by identity. */
   #expected: ReadonlyMap<string, Position> = new Map();
   #interfaceList: Interface[] | undefined;
-  #addressList: Address[] | undefined;
 
   /** `onLink`: told of every interface that is read or heard of. */
   constructor(onLink: (face: Interface) => void) {
@@ -60,9 +54,8 @@ export class Mirror {
   take(reading: Reading): void {
     // What is read may raise a doubt itself: of a name, by which it has been read.
     this.doubt = undefined;
-    this.#interfaces = new Map();
     this.#devices.clear();
-    this.#addresses = new Map();
+    this.#addresses = new AddressTable();
     this.#tables = { inet: new RouteTable('inet'), inet6: new RouteTable('inet6') };
     for (const line of reading.links) this.#hearLink(line, false);
     for (const line of reading.addresses) this.#hearAddress(line, false);
@@ -72,13 +65,12 @@ export class Mirror {
     }
     this.takeProxyNeighbours(reading.proxyNeighbours);
     this.#interfaceList = undefined;
-    this.#addressList = undefined;
     this.version++;
   }
 
   /** What is otherwise in a reading, if anything is. */
   differenceFrom(reading: Reading): string | undefined {
-    const other = new Mirror(() => undefined);
+    const other = new KernelCache(() => undefined);
     other.take({ ...reading, routes: { inet: [], inet6: [] } });
     const words = ({ interfaces, addresses, rules }: Observed) =>
       [interfaces, addresses, rules].flatMap((things, i) => {
@@ -103,6 +95,7 @@ export class Mirror {
 
   /** The proxy neighbours, as they were read just now: the monitor says nothing of them. */
   takeProxyNeighbours(lines: Reading['proxyNeighbours']): void {
+    this.proxyNeighboursAreOld = false;
     this.#proxyNeighbours = families.flatMap(family =>
       lines[family].flatMap(line => parseProxyNeighbour(line, family) ?? []),
     );
@@ -136,8 +129,7 @@ export class Mirror {
 
   /** What is known, as far as it matters to these destinations: of foreign routes only the defaults, and those that cover one. */
   observed(destinations: Iterable<Prefix>): Observed {
-    this.#interfaceList ??= [...this.#interfaces.values()];
-    this.#addressList ??= [...this.#addresses.values()];
+    this.#interfaceList ??= [...this.interfaces];
     const tables = families.map(family => this.#tables[family]);
     const routes = new Set<Route>(tables.flatMap(table => table.defaults));
     for (const prefix of [...destinations, ...gatewaysOf([...routes])])
@@ -145,15 +137,15 @@ export class Mirror {
     for (const table of tables) for (const route of table.own) routes.add(route);
     return {
       interfaces: this.#interfaceList,
-      addresses: this.#addressList,
+      addresses: this.#addresses.list,
       routes: [...routes],
       rules: families.flatMap(family => this.#rules[family]),
       proxyNeighbours: [...this.#proxyNeighbours],
     };
   }
 
-  get interfaces(): Iterable<Interface> {
-    return this.#interfaces.values();
+  get interfaces(): Interface[] {
+    return Array.from(this.#devices.values(), ({ face }) => face);
   }
 
   get #usesNexthopObjects(): boolean {
@@ -164,40 +156,44 @@ export class Mirror {
     const face = parseInterface(text);
     // Without a group it is a bridge's word about its port, which is deleted when it leaves the bridge.
     if (face === undefined || !text.includes(' group ')) return;
-    const known = this.#interfaces.get(face.ifindex);
+    const known = this.#devices.get(face.ifindex);
     if (deleted) {
       if (known === undefined) return;
-      this.#interfaces.delete(face.ifindex);
       this.#devices.delete(face.ifindex);
-      this.#forgetAddressesOf(known.name);
-      this.#forgetRoutesThrough(known.name, families);
-      this.#changed('interfaces');
+      this.#addresses.deleteAllOn(known.face.name);
+      this.#forgetRoutesThrough(known.face.name, families);
+      this.#noteInterfaces();
       return;
     }
     this.#onLink(face);
     const mtu = Number(/ mtu (\d+)/.exec(text)?.[1]);
-    this.#hearDevice(face, { mtu, hasCarrier: !/^[^>]*\bNO-CARRIER\b/.test(text) });
-    if (known?.name === face.name && known.up === face.up) return;
-    this.#interfaces.set(face.ifindex, face);
-    this.#changed('interfaces');
-    if (known !== undefined && known.name !== face.name) this.suspect(`${known.name} is ${face.name} now`);
+    const isSame = known?.face.name === face.name && known.face.up === face.up;
+    const device = { face: isSame ? known.face : face, mtu, hasCarrier: !/^[^>]*\bNO-CARRIER\b/.test(text) };
+    this.#devices.set(face.ifindex, device);
+    if (known !== undefined) this.#noteLowerLayer(known, device);
+    if (isSame) return;
+    this.#noteInterfaces();
+    if (known === undefined) return;
+    if (known.face.name !== face.name) this.suspect(`${known.face.name} is ${face.name} now`);
     // The IPv4 routes that an interface takes with it are not announced, those of IPv6 only if the sysctl says so.
-    if (known?.up === true && !face.up) this.#forgetRoutesThrough(face.name, families);
-    if (known !== undefined && face.name === 'lo') this.suspect('the loopback device changed');
+    if (known.face.up && !face.up) this.#forgetRoutesThrough(face.name, families);
+    if (face.name === 'lo') this.suspect('the loopback device changed');
   }
 
-  #hearDevice({ ifindex, name }: Interface, device: Device): void {
-    const known = this.#devices.get(ifindex);
-    this.#devices.set(ifindex, device);
-    if (known === undefined) return;
-    if (known.mtu !== device.mtu) {
+  #noteInterfaces(): void {
+    this.#interfaceList = undefined;
+    this.version++;
+  }
+
+  #noteLowerLayer(known: Device, { face: { name }, mtu, hasCarrier }: Device): void {
+    if (known.mtu !== mtu) {
       // addrconf_notify(): below 1280 there is no IPv6, as if the device were down.
-      if (device.mtu < 1280) this.#forgetRoutesThrough(name, ['inet6']);
+      if (mtu < 1280) this.#forgetRoutesThrough(name, ['inet6']);
       // rt6_mtu_change() follows with the routes' own, and says nothing.
       else if (this.#tables.inet6.hasMtuThrough(name)) this.suspect(`the MTU of ${name} changed`);
     }
     // nh_netdev_event() ends nexthop objects with the carrier, and says nothing.
-    if (known.hasCarrier && !device.hasCarrier && this.#usesNexthopObjects)
+    if (known.hasCarrier && !hasCarrier && this.#usesNexthopObjects)
       this.suspect(`nexthop objects may have ended with the carrier of ${name}`);
   }
 
@@ -205,23 +201,18 @@ export class Mirror {
     // One that goes may have been checked anew.
     const address = parseAddress(deleted ? text.replace(' tentative', '') : text);
     if (address === undefined) return;
-    const { dev, family } = address;
-    const key = [dev, family, address.address, address.length, address.peer].join(' ');
-    if (this.#addresses.has(key) !== deleted) return;
-    if (deleted) this.#addresses.delete(key);
-    else this.#addresses.set(key, address);
-    this.#changed('addresses');
+    if (!(deleted ? this.#addresses.delete(address) : this.#addresses.set(address))) return;
+    this.version++;
     if (!deleted) return;
-    const others = [...this.#addresses.values()].filter(other => other.family === family);
+    const { dev, family } = address;
     // fib_sync_down_addr() takes IPv4 routes away; rt6_remove_prefsrc() changes those of IPv6.
-    if (!others.some(other => other.address === address.address)) {
+    if (!this.#addresses.has(address)) {
       const outcome = this.#tables[family].forget(`src ${address.address}`);
       if (outcome === 'doubt' || (outcome && family === 'inet6'))
         this.suspect(`${address.address} is no longer here`);
     }
     // fib_disable_ip(): with its last IPv4 address a device loses all routes.
-    if (family === 'inet' && !others.some(other => other.dev === dev))
-      this.#forgetRoutesThrough(dev, ['inet']);
+    if (family === 'inet' && !this.#addresses.hasAnyOn(dev, 'inet')) this.#forgetRoutesThrough(dev, ['inet']);
   }
 
   #hearRoute(text: string, deleted: boolean): void {
@@ -231,7 +222,7 @@ export class Mirror {
     const table = this.#tables[family];
     const outcome = deleted ? table.delete(text) : table.add(text, this.#positionOf(text, family));
     if (outcome === 'doubt') this.suspect(`what became of the routes beside ${text.trim()}`);
-    else if (outcome) this.#changed('routes');
+    else if (outcome) this.version++;
   }
 
   /** Where a route stands of which there may be others of its metric. */
@@ -242,23 +233,12 @@ export class Mirror {
     return (route && this.#expected.get(identityOf(route))) ?? 'alone';
   }
 
-  #forgetAddressesOf(dev: string): void {
-    for (const [key, address] of this.#addresses) if (address.dev === dev) this.#addresses.delete(key);
-    this.#changed('addresses');
-  }
-
   #forgetRoutesThrough(dev: string, of: readonly Family[]): void {
     for (const family of of) {
       const outcome = this.#tables[family].forget(`dev ${dev}`);
       if (outcome === 'doubt') this.suspect(`what is left of the routes through ${dev}`);
-      else if (outcome) this.#changed('routes');
+      else if (outcome) this.version++;
     }
-  }
-
-  #changed(what: 'routes' | 'interfaces' | 'addresses'): void {
-    this.version++;
-    if (what === 'interfaces') this.#interfaceList = undefined;
-    if (what === 'addresses') this.#addressList = undefined;
   }
 }
 

@@ -1,17 +1,18 @@
-// Whatever happens on a machine, what the mirror made of the lines of `ip monitor` is what a reading of the whole tables
+// Whatever happens on a machine, what the cache made of the lines of `ip monitor` is what a reading of the whole tables
 // shows, or it says that it is in doubt.
-// MIRROR_SEED=7 MIRROR_STEPS=3000 npx tap --timeout=0 test/kernel/mirror.test.ts
+// CACHE_SEED=7 CACHE_STEPS=3000 npx tap --timeout=0 test/kernel/cache.test.ts
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { IpMonitor } from '../../src/kernel/ip-monitor.ts';
-import { Mirror, type Reading } from '../../src/kernel/mirror.ts';
+import { KernelCache } from '../../src/kernel/kernel-cache.ts';
 import { Names } from '../../src/kernel/names.ts';
+import type { Reading } from '../../src/kernel/tables.ts';
 import { drawing } from '../reliability/random.ts';
 import { echoDevice, linesOf, type Machine, onMachine } from './machine.ts';
 import { everyKind, happen, inSight, plainKinds } from './walk.ts';
 
-const seeds = (process.env.MIRROR_SEED ?? '1,2').split(',').map(Number);
-const stepCount = Number(process.env.MIRROR_STEPS ?? 120);
+const seeds = (process.env.CACHE_SEED ?? '1,2').split(',').map(Number);
+const stepCount = Number(process.env.CACHE_STEPS ?? 120);
 
 /** How many steps in a hundred may end in doubt. */
 const walks = [
@@ -35,7 +36,7 @@ for (const seed of seeds)
           );
           // Only one of a burst is the daemon's own: it does not act at another's moment.
           const own = burst.length === 1 ? (burst[0]?.own ?? []) : [];
-          witness.mirror.expect(own);
+          witness.cache.expect(own);
           const doubt = await witness.follow(
             burst.flatMap(({ commands }) => commands),
             `${seed}/${step}`,
@@ -46,18 +47,18 @@ for (const seed of seeds)
         t.comment(
           `${doubts.length} doubts in ${stepCount} steps, ${witness.refused} commands refused of ${witness.asked}, ${witness.repeats} comparisons repeated`,
         );
-        if (process.env.MIRROR_DOUBTS) for (const doubt of doubts) t.comment(doubt);
+        if (process.env.CACHE_DOUBTS) for (const doubt of doubts) t.comment(doubt);
         t.ok(share <= mostDoubts, `${share.toFixed(1)} % of the steps end in doubt, ${mostDoubts} % may`);
       },
     );
 
-/** A mirror beside the kernel's tables themselves. */
+/** A cache beside the kernel's tables themselves. */
 class Witness {
   readonly #machine: Machine;
   readonly #t: Test;
   readonly #monitor: IpMonitor;
   readonly #names = new Names();
-  readonly mirror = new Mirror(face => {
+  readonly cache = new KernelCache(face => {
     if (this.#names.hear(face) === 'renamed') this.#isRenamed = true;
   });
   reading: Reading;
@@ -105,7 +106,7 @@ class Witness {
       const { reading, refused } = await this.#machine.step(attempt === 1 ? commands : []);
       await heard;
       if (attempt === 1) this.refused += refused;
-      const { doubt } = this.mirror;
+      const { doubt } = this.cache;
       if (this.#isRenamed) {
         this.#monitor.restart();
         await this.#begin();
@@ -116,9 +117,9 @@ class Witness {
         this.#take(reading);
         return doubt;
       }
-      if (this.mirror.rulesAreOld) {
-        this.mirror.rulesAreOld = false;
-        for (const family of ['inet', 'inet6'] as const) this.mirror.takeRules(family, reading.rules[family]);
+      if (this.cache.rulesAreOld) {
+        this.cache.rulesAreOld = false;
+        for (const family of ['inet', 'inet6'] as const) this.cache.takeRules(family, reading.rules[family]);
       }
       if (this.#isRight(reading, attempt === 6 ? story : undefined)) {
         this.reading = reading;
@@ -132,10 +133,10 @@ class Witness {
   }
 
   #isRight(reading: Reading, story: string | undefined): boolean {
-    const fresh = new Mirror(() => undefined);
+    const fresh = new KernelCache(() => undefined);
     fresh.take(reading);
-    const [known, there] = [this.mirror, fresh].map(mirror => linesOf(mirror.observed(inSight)));
-    const difference = this.mirror.differenceFrom(reading);
+    const [known, there] = [this.cache, fresh].map(cache => linesOf(cache.observed(inSight)));
+    const difference = this.cache.differenceFrom(reading);
     const isSame = known?.join('\n') === there?.join('\n') && difference === undefined;
     if (story !== undefined && !isSame) {
       this.#t.same(
@@ -159,13 +160,13 @@ class Witness {
 
   /** What was said after the echo may be later than the reading. */
   #take(reading: Reading): void {
-    this.mirror.take(reading);
+    this.cache.take(reading);
     this.reading = reading;
-    for (const line of this.#said.slice(this.#said.findLastIndex(isEcho) + 1)) this.mirror.hear(line);
+    for (const line of this.#said.slice(this.#said.findLastIndex(isEcho) + 1)) this.cache.hear(line);
   }
 
   #hear(line: string): void {
-    this.mirror.hear(line);
+    this.cache.hear(line);
     this.#said.push(line);
     this.#saidBefore = [...this.#saidBefore, line].slice(-60);
     if (isEcho(line)) this.#onEcho();
