@@ -6,7 +6,8 @@ import type { Store } from './rooms.ts';
 /*
  * INVARIANTS
  * 1. `state` is what would be read after a kill.
- * 2. A link and a saved default are written before anything is done for them, and forgotten when it has been undone.
+ * 2. A link and a saved default are written before anything is done for them, and forgotten when it has been undone. A link
+ *    is not written where a default cannot be that it may displace: nothing at all is done for it then.
  * 3. What could not be written is tried again at the next save.
  */
 
@@ -40,10 +41,11 @@ export class SavedState {
       }
     };
     const { come, gone } = this.#difference(state);
-    const unsaved = come.filter(link => !attempt(() => this.#store.saveLink(link)));
+    const savedDefaults = this.#saveDefaults(state, forgets, attempt);
+    const isStuck = fault !== undefined;
+    const unsaved = come.filter(link => isStuck || !attempt(() => this.#store.saveLink(link)));
     const replaced = new Set(come.filter(link => !unsaved.includes(link)).map(fileOf));
     const missing = new Set(unsaved.map(fileOf));
-    const savedDefaults = this.#saveDefaults(state, forgets, attempt);
     const left = gone.filter(link => {
       const file = fileOf(link);
       if (replaced.has(file)) return false;

@@ -53,6 +53,14 @@ t.test('what the rooms complain of comes with what to do', async t => {
       'the state cannot be written to /run/ppp-routed/state/state.json: ENOSPC: no space; no default is moved until it can be saved',
       /at \/run\/ppp-routed\/state\/state\.json;/,
     ],
+    [
+      '/run/ppp-routed/state/links/7.json is not JSON, or cut short (and 2 more files): no route of ours is removed and no default restored, because a link that must stay dark may be in it; ppp-routectl restore sets it aside',
+      /^Run `ppp-routectl restore`: .* Or look at \/run\/ppp-routed\/state\/links\/7\.json and put it right, or `rm \/run\/ppp-routed\/state\/links\/7\.json`/,
+    ],
+    [
+      '/run/ppp-routed/state/state.json cannot be read: not a plain file: no route of ours is removed and no default restored, because a link that must stay dark may be in it; ppp-routectl restore sets it aside',
+      /^Run `ppp-routectl restore`: /,
+    ],
     ['ip cannot be asked: spawn stdbuf ENOENT', /iproute2/],
     ['ip did not answer within 2000 ms: route show table main', /iproute2/],
     ['ip monitor ended (Killed): changes made by others are seen late', /started again by itself/],

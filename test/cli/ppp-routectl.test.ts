@@ -1,5 +1,5 @@
 // ppp-routectl as an administrator meets it: the built program, the built daemon and the hooks, on a machine of their own.
-import { chmod, chown, readFile, stat } from 'node:fs/promises';
+import { chmod, chown, readdir, readFile, stat } from 'node:fs/promises';
 import net from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -399,12 +399,14 @@ scenario('restore without a daemon leaves the state to its owner', async (lab, t
   const owner = 65534;
   const state = join(lab.directory, 'state');
   await chmod(lab.directory, 0o755);
-  for (const name of ['', 'state.json']) await chown(join(state, name), owner, owner);
+  const [file = ''] = await readdir(join(state, 'links'));
+  const names = ['', 'state.json', 'links', `links/${file}`];
+  for (const name of names) await chown(join(state, name), owner, owner);
   t.equal((await ctl(lab, 'restore')).exitCode, 0);
-  for (const name of ['state.json', 'state.json.previous'])
-    t.match(await stat(join(state, name)), { uid: owner, gid: owner }, name);
-  const { links } = JSON.parse(await readFile(join(state, 'state.json'), 'utf8'));
-  t.match(links, [{ interface: 'ppp0', released: true }]);
+  for (const name of names) t.match(await stat(join(state, name)), { uid: owner, gid: owner }, name);
+  t.match(JSON.parse(await readFile(join(state, names[3] ?? ''), 'utf8')), {
+    link: { interface: 'ppp0', released: true },
+  });
 });
 
 scenario('restore without a daemon is for root', async (lab, t) => {

@@ -2,15 +2,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import t from 'tap';
+import type { Link } from '../../src/core/link/link.ts';
 import type { Profile } from '../../src/core/link/profile.ts';
+import { emptyState } from '../../src/core/link/state.ts';
 import { Daemon } from '../../src/daemon/daemon.ts';
 import type { LookUp } from '../../src/daemon/rooms.ts';
+import { SavedState } from '../../src/daemon/saved-state.ts';
 import { FakeKernel } from './fake-kernel.ts';
 import { Disk, event, noNames, plug, profile, quiet } from './machine.ts';
 
 const seed = Number(process.env.PPP_ROUTED_SEED ?? 1);
 const replace = profile('work', { 'default-route': 'replace' });
 const dark = profile('work', { 'default-route': 'replace', 'on-loss': 'block' });
+const link = { interface: 'ppp0', ifindex: 7, inet: {}, peerOptions: [], servers: [] };
 const uplink = 'default via 192.168.1.1 dev eth0 metric 100';
 
 /** A machine with an uplink, and the daemons that run on it one after the other. */
@@ -150,7 +154,19 @@ t.test('a lost link of which another came up meanwhile is over, and not in the s
   await daemon.close();
 });
 
-t.test('two losses of one interface have a file each, and each goes with its loss', async t => {
+t.test('an interface that was lost twice: each loss has a file, which goes with it', async t => {
+  const disk = new Disk();
+  const saved = new SavedState(disk, emptyState('boot'));
+  const lost = (order: number): Link => ({ ...link, profile: dark, order, lost: true });
+  const [first, second] = [lost(1), lost(2)];
+  const save = (links: Link[]) => saved.save({ ...emptyState('boot'), links }, { forgets: true });
+  save([first]);
+  save([second]);
+  t.match(disk.state.links, [{ order: 2 }]);
+  t.equal(disk.state.links.length, 1);
+});
+
+t.test('a loss, and the link comes up again have a file each, and each goes with its loss', async t => {
   const machine = new Machine();
   const { kernel, disk } = machine;
   const daemon = await machine.start([dark]);
@@ -188,6 +204,29 @@ t.test('a link that is read again takes the profile of now, and its server is lo
   await happen(machine, { what: 'ip-up', on: 'ppp1' });
   const [first, second] = daemon.snapshot().links;
   t.ok((first?.order ?? 0) < (second?.order ?? 0), 'what comes up later is the newer one');
+  await daemon.close();
+});
+
+t.test('the saved default is lost: the pin of the server stays until an uplink leads to it', async t => {
+  const machine = new Machine();
+  const { kernel, disk } = machine;
+  await machine.start([replace]);
+  await happen(machine, { what: 'ip-up', on: 'ppp0' });
+  const routes = kernel.table();
+  await machine.daemon?.close();
+  disk.saveDefaults([]);
+  const daemon = await machine.start([replace]);
+  for (let time = 0; time < 2; time++) {
+    t.same(kernel.table(), routes);
+    t.match(daemon.snapshot(), { degraded: true, status: /no uplink leads to 203\.0\.113\.5/ });
+    await daemon.reconcile();
+  }
+  kernel.add(uplink);
+  await daemon.reconcile();
+  t.same(kernel.table(), routes);
+  t.match(daemon.snapshot(), { degraded: false, savedDefaults: [{ route: uplink }] });
+  await happen(machine, { what: 'vanish', on: 'ppp0' });
+  t.same(kernel.table(), [`inet ${uplink}`]);
   await daemon.close();
 });
 

@@ -26,8 +26,8 @@ const attempts: Record<string, string> = {
   'replace the spool': 'mv run/spool run/mine',
   'read the state': 'cat state/state.json',
   'write the state': 'echo x >state/state.json',
-  'list the state': 'ls state',
-  'plant a state': 'echo x >state/state.json.previous',
+  'list the state': 'ls state state/links',
+  'plant a state': 'echo x >state/links/4.json',
 };
 
 /** Stories that are told side by side; what is measured is measured after them. */

@@ -3,7 +3,7 @@ import type { Observed } from '../route/observed.ts';
 import { families } from '../route/prefix.ts';
 import type { Route } from '../route/route.ts';
 import { type Demand, type Devices, demandOf } from './demand.ts';
-import { orphans } from './orphan.ts';
+import { orphans, strandedPins } from './orphan.ts';
 import { pinsOf } from './pin.ts';
 import { familyOfStep, planSteps, type Step, type Wanted } from './plan.ts';
 import { proxyNeighboursOf } from './proxy-neighbour.ts';
@@ -42,7 +42,7 @@ export interface Decision {
   warnings: string[];
   /** Saved defaults that are given up, because what is there now is newer. */
   dropped: SavedDefault[];
-  /** Our defaults of no link that is known, which stay because nothing else leads out. */
+  /** What stays because nothing else leads out: our defaults of no link that is known, and pins of servers. */
   orphaned: Route[];
 }
 
@@ -134,7 +134,8 @@ export function decide({
     troubles.push(
       `${line} is ours, and no link is known that it is for: it stays, because nothing else leads out`,
     );
-  const keeps = new Set(orphaned.map(({ family }) => family));
+  const stranded = isForgetful ? strandedPins(observed, pins.unreachable) : [];
+  const keeps = new Set([...orphaned, ...stranded].map(({ family }) => family));
   const steps = planSteps(observed, wanted).filter(
     step =>
       !(isRemoval(step) && (isPartial || keeps.has(familyOfStep(step)))) &&
@@ -148,7 +149,7 @@ export function decide({
     troubles,
     warnings: warningsOf(demand, { observed, beside }),
     dropped,
-    orphaned,
+    orphaned: [...orphaned, ...stranded],
   };
 }
 

@@ -30,6 +30,14 @@ export function orphans({
   });
 }
 
+/**
+ * Pins that are there, of servers to which no uplink leads: the saved default was lost. To sweep them would lead the tunnel
+ * through itself.
+ */
+export function strandedPins({ routes }: Observed, unreachable: readonly string[]): Route[] {
+  return routes.filter(route => isOwn(route) && route.table === 'main' && unreachable.includes(route.dst));
+}
+
 /** Is it known what is wanted of this link in this family? An event that tells less of it than was known is no reason to sweep. */
 function isPlaced(link: Link, family: Family): boolean {
   return link.profile !== undefined && link[family] !== undefined && isServerKnown(link);

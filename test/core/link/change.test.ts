@@ -217,8 +217,7 @@ function link(more: Partial<Link>): Link {
 
 function event(name: LinkEvent['name'], from: string, ipparam: string): LinkEvent {
   const ends = { local: '10.99.0.2', remote: '10.99.0.1' };
-  return { name, interface: from, ...ends, ipparam, version: 2,
-    dns: [], peerOptions: [] };
+  return { version: 2, name, interface: from, ...ends, ipparam, dns: [], peerOptions: [] };
 }
 
 function up(from: string, ipparam: string): Change {
