@@ -22,8 +22,9 @@ const lock = createHash('sha256')
   .digest('hex');
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
   console.error('installing the dependencies of package-lock.json …');
-  // Not `npm ci`: it refuses a lock file made behind a registry that lacks the builds of biome and esbuild for other systems.
-  execFileSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
+  // The lock file has every package's hash, so a cached copy needs no question; a download that stalls is begun again.
+  const options = ['--prefer-offline', '--fetch-timeout=60000', '--no-audit', '--no-fund', '--loglevel=error'];
+  execFileSync('npm', ['ci', ...options], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
   });
