@@ -23,7 +23,13 @@ const lock = createHash('sha256')
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
   console.error('installing the dependencies of package-lock.json …');
   // The lock file has every package's hash, so a cached copy needs no question; a download that stalls is begun again.
-  const options = ['--prefer-offline', '--fetch-timeout=60000', '--no-audit', '--no-fund', '--loglevel=error'];
+  const options = [
+    '--prefer-offline',
+    '--fetch-timeout=60000',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+  ];
   execFileSync('npm', ['ci', ...options], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],

@@ -55,18 +55,16 @@ function run(name) {
   return new Promise((resolve, reject) => {
     const child = spawn(
       process.execPath,
-      [
-        join(root, 'node_modules/tap/dist/esm/run.mjs'),
-        ...['--reporter=tap', '--timeout=0', `test/reliability/${name}.test.ts`],
-      ],
+      ['--import=./scripts/typescript/register.mjs', `test/reliability/${name}.test.ts`],
       {
         cwd: root,
         stdio: ['ignore', 'pipe', 'inherit'],
         env: {
           ...process.env,
-          RELIABILITY: short ? 'short' : 'full',
-          ...(seed === undefined ? {} : { RELIABILITY_SEED: seed }),
-          ...(count === undefined ? {} : { RELIABILITY_COUNT: count }),
+          TAP_TIMEOUT: '0',
+          TEST_FORM: short ? 'whole' : 'long',
+          ...(seed === undefined ? {} : { TEST_SEED: seed }),
+          ...(count === undefined ? {} : { TEST_COUNT: count }),
         },
       },
     );

@@ -1,17 +1,18 @@
 // Whatever happens on a machine, what the mirror made of the lines of `ip monitor` is what a reading of the whole tables
 // shows, or it says that it is in doubt.
-// MIRROR_SEED=7 MIRROR_STEPS=3000 npx tap --timeout=0 test/kernel/mirror.test.ts
+// TEST_SEED=7 TEST_COUNT=3000 npx tap --timeout=0 test/kernel/mirror.test.ts
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { IpMonitor } from '../../src/kernel/ip-monitor.ts';
 import { Mirror, type Reading } from '../../src/kernel/mirror.ts';
 import { Names } from '../../src/kernel/names.ts';
+import { countOf, seed } from '../form.ts';
 import { drawing } from '../reliability/random.ts';
 import { echoDevice, linesOf, type Machine, onMachine } from './machine.ts';
 import { everyKind, happen, inSight, plainKinds } from './walk.ts';
 
-const seeds = (process.env.MIRROR_SEED ?? '1,2').split(',').map(Number);
-const stepCount = Number(process.env.MIRROR_STEPS ?? 120);
+const seeds = [seed, seed + 1];
+const stepCount = countOf({ short: 60, whole: 120 });
 
 /** How many steps in a hundred may end in doubt. */
 const walks = [

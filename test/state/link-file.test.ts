@@ -7,6 +7,7 @@ import t from 'tap';
 import type { Link } from '../../src/core/link/link.ts';
 import { emptyState, type State } from '../../src/core/link/state.ts';
 import { StateFile } from '../../src/state/state-file.ts';
+import { countOf, seed } from '../form.ts';
 
 const boot = 'boot';
 
@@ -99,7 +100,7 @@ t.test('any sequence of changes and restarts is read back as it was saved', asyn
         }
       },
     ),
-    { numRuns: Number(process.env.PPP_ROUTED_RUNS ?? 200), ...(process.env.CI ? { seed: 1 } : {}) },
+    { numRuns: countOf({ short: 100, whole: 200 }), seed },
   );
 });
 

@@ -12,6 +12,7 @@ import type { Interface, Observed } from '../../../src/core/route/observed.ts';
 import { formatPrefix } from '../../../src/core/route/prefix.ts';
 import { parseRoute, type Route } from '../../../src/core/route/route.ts';
 import { linkLine, linksLine, statusLine } from '../../../src/core/tell/status.ts';
+import { seed } from '../../form.ts';
 
 const quiet: Omit<Profile, 'name'> = {
   'default-route': 'none',
@@ -161,7 +162,7 @@ t.test('event after event: the same as of links that nobody has seen before', as
       }
       return t.passing();
     }),
-    { numRuns: 60 },
+    { numRuns: 60, seed },
   );
 });
 
