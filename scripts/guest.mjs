@@ -37,7 +37,9 @@ export async function runInGuest(argv) {
 }
 
 function shellScript(argv) {
-  const variables = Object.entries(process.env)
+  // In there every output looks like a terminal's.
+  const colours = process.stdout.isTTY ? {} : { NO_COLOR: '1' };
+  const variables = Object.entries({ ...process.env, ...colours })
     .filter(([name]) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && name !== 'PATH')
     .map(([name, value]) => `export ${name}=${quote(value)}\n`);
   return `${variables.join('')}cd ${quote(process.cwd())} || exit\nexec ${argv.map(quote).join(' ')}\n`;

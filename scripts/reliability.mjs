@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { nodeOptions } from './test-file.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const page = join(root, 'docs/reliability.md');
@@ -53,21 +54,17 @@ names: all ${known.join(' ')}`);
 /** Everything that the test prints, and the figures in it. */
 function run(name) {
   return new Promise((resolve, reject) => {
-    const child = spawn(
-      process.execPath,
-      ['--import=./scripts/typescript/register.mjs', `test/reliability/${name}.test.ts`],
-      {
-        cwd: root,
-        stdio: ['ignore', 'pipe', 'inherit'],
-        env: {
-          ...process.env,
-          TAP_TIMEOUT: '0',
-          TEST_FORM: short ? 'whole' : 'long',
-          ...(seed === undefined ? {} : { TEST_SEED: seed }),
-          ...(count === undefined ? {} : { TEST_COUNT: count }),
-        },
+    const child = spawn(process.execPath, [...nodeOptions, `test/reliability/${name}.test.ts`], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: {
+        ...process.env,
+        TAP_TIMEOUT: '0',
+        TEST_FORM: short ? 'whole' : 'long',
+        ...(seed === undefined ? {} : { TEST_SEED: seed }),
+        ...(count === undefined ? {} : { TEST_COUNT: count }),
       },
-    );
+    });
     const figures = [];
     let skipped = 0;
     createInterface({ input: child.stdout }).on('line', line => {

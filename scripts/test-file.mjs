@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
+/** Messages of tests name lines of the TypeScript. */
+export const nodeOptions = ['--enable-source-maps', '--import=./scripts/typescript/register.mjs'];
+
 /**
  * `root`: the checkout. `prefix`: words before the command, such as those that change the user. `variables`: the test's form
  * and seed. Returns its counts, its seconds, and what there is to read: figures, and all but successes where it failed.
@@ -14,7 +17,7 @@ export async function runFile(file, { root, prefix = [], variables, seconds = 12
   const started = performance.now();
   try {
     const { code, lines } = await runProcess(
-      [...prefix, process.execPath, '--import=./scripts/typescript/register.mjs', join('test', file)],
+      [...prefix, process.execPath, ...nodeOptions, join('test', file)],
       { cwd: root, env: { ...environmentOf(directory), ...variables, TAP_TIMEOUT: String(seconds) } },
     );
     const counts = countsIn(lines);

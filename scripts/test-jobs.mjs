@@ -30,9 +30,9 @@ export async function runJobs(entries, { root, variables }) {
     for (const copy of copies.values()) rmSync(copy, { recursive: true, force: true });
   }
 
-  function placeFor({ name, tier, inGuest }) {
+  function placeFor({ name, tier, place }) {
     const settings = { root, variables, seconds: tier.seconds };
-    if (inGuest)
+    if (place === 'guest')
       return {
         ...settings,
         // Slow: 50 to 100 ms a fork.

@@ -54,15 +54,17 @@ function readArguments() {
 }
 
 /** Where a tier runs, which of its paths, and the programs that this takes; or the reason why it cannot. */
-function placeOf({ paths, short = paths, guest, needs, as, programs = [] }) {
+function placeOf({ paths, short = paths, guest, ownGuest, needs, as, programs = [] }) {
   if (as !== undefined && !isRoot)
     return { programs: [], reason: 'it needs root to become another user, and all tiers run as one already' };
   const chosen = form === 'short' ? short : paths;
   if (needs === undefined) return { paths: chosen, programs };
   if (noNamespaces === undefined && (needs !== 'containers' || isRoot)) return { paths: chosen, programs };
   if (needs === 'containers' && !isRoot) return { programs: [], reason: 'it needs root: sudo npm test' };
-  if (guest === undefined) return { programs: [], reason: noNamespaces };
-  return { paths: guest, programs: [...programsOfGuest(), ...programs.filter(isOfGuest)], inGuest: true };
+  const needed = [...programsOfGuest(), ...programs.filter(isOfGuest)];
+  if (guest !== undefined) return { paths: guest, programs: needed, place: 'guest' };
+  if (ownGuest !== undefined) return { paths: ownGuest, programs: [...needed, 'pppd'], place: 'ownGuest' };
+  return { programs: [], reason: noNamespaces };
 }
 
 /** Programs that build guests of another kind are of no use in this one. */
@@ -80,7 +82,7 @@ function missingProgram(programs) {
 function report() {
   console.log();
   const totals = { pass: 0, fail: 0, skip: 0 };
-  for (const { name, tier, reason, inGuest } of placed) {
+  for (const { name, tier, reason, place } of placed) {
     const mine = results.filter(result => result.name === name);
     const counts = { pass: 0, fail: 0, skip: 0 };
     for (const key of Object.keys(counts)) for (const result of mine) counts[key] += result.counts[key];
@@ -91,10 +93,11 @@ function report() {
     const seconds = mine.reduce((sum, result) => sum + result.seconds, 0).toFixed(0);
     const text =
       reason ??
-      `${counts.pass} passed, ${counts.fail} failed, ${counts.skip} skipped; ${mine.length} files, ${seconds} s${inGuest ? `; in a guest: ${noNamespaces}` : ''}`;
+      `${counts.pass} passed, ${counts.fail} failed, ${counts.skip} skipped; ${mine.length} files, ${seconds} s${place ? `; in a guest: ${noNamespaces}` : ''}`;
     const word = reason !== undefined ? 'NOT RUN' : counts.fail === 0 ? 'passed' : 'FAILED';
     console.log(`${name.padEnd(12)} ${word.padEnd(8)} ${text}`);
-    if (form === 'short' || inGuest) console.log(`${''.padEnd(21)} npm test -- ${name} adds ${tier.adds}`);
+    if (reason === undefined && (form === 'short' || place))
+      console.log(`${''.padEnd(21)} npm test -- ${name} adds ${tier.adds}`);
   }
   const minutes = ((performance.now() - started) / 60_000).toFixed(1);
   console.log(

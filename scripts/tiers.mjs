@@ -7,7 +7,7 @@ const containers = 'containers';
 /**
  * `says`: what it is. `paths`: the whole form. `short`: the short form, the same paths if absent. `adds`: what the whole form
  * has over it. `programs`: what its tests call. `needs`: what the machine must allow. `guest`: what of it runs in User-Mode
- * Linux where the machine allows no namespaces. `alone`: its times are measured, so nothing runs beside it. `waits`: guests
+ * Linux where the machine allows no namespaces; `ownGuest`: the same, tests that boot it themselves. `alone`: its times are measured, so nothing runs beside it. `waits`: guests
  * that leave the processors idle most of the time. `seconds`: the time limit of one file. `as`: another user.
  */
 export const tiers = {
@@ -30,8 +30,8 @@ export const tiers = {
     paths: ['netns', 'kernel', 'cli', 'demo/demo.test.ts', 'readme'],
     needs: namespaces,
     programs: ['ip', 'unshare', 'nsenter', 'ping', 'perl', 'stdbuf'],
-    guest: ['netns/quiet.test.ts', 'netns/dark.test.ts', 'kernel/names.test.ts', 'cli/restore.test.ts'],
-    adds: 'random walks of 1000 steps instead of 60, and 200 random tables instead of 40',
+    guest: ['netns/quiet.test.ts', 'netns/netifd.test.ts', 'kernel/names.test.ts', 'cli/restore.test.ts'],
+    adds: 'random walks of 1000 steps instead of 60, and 200 random tables instead of 100',
     seconds: 600,
   },
   'netns-user': {
@@ -79,7 +79,7 @@ export const tiers = {
     paths: ['vm/pppd.test.ts'],
     needs: containers,
     programs: ['linux.uml', 'mmdebstrap', 'modprobe'],
-    guest: ['vm/dial.test.ts'],
+    ownGuest: ['demo/demo.test.ts'],
     waits: true,
     adds: 'nothing',
     seconds: 300,

@@ -6,7 +6,7 @@ import type { Test } from 'tap';
 import { countOf, seed } from '../form.ts';
 import { ends6, type Lab, scenario } from './lab.ts';
 
-const tables = countOf({ short: 40, whole: 200 });
+const tables = countOf({ short: 100, whole: 200 });
 /** Each part of the tables on a machine of its own, side by side. */
 const parts = 4;
 

@@ -30,6 +30,7 @@ const trials: [pattern: RegExp, trial: Trial][] = [
   [/^npm run demo$/, runInCheckout],
   [/^npm run check$/, isScript],
   [/^npm test$/, isScript],
+  [/^npm test -- --seed \d+$/, isScript],
   [/^npm test -- [a-z -]+$/, namesTiers],
   [/^TEST_SEED=\d+ npx tap \S+$/, readsSeed],
   [/^(sudo )?npm run (setup|unsetup)$/, runsInGuest],
