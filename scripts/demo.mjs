@@ -1,7 +1,6 @@
 // `npm run demo`: the main job, in a network namespace of its own, or in User-Mode Linux where the machine allows none. The
 // machine's routes are not touched.
-import { execFileSync, spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { PppdLink } from './demo/pppd-link.mjs';
 import { show } from './demo/show.mjs';
@@ -12,6 +11,7 @@ import {
   isMissing,
   isolate,
   isRoot,
+  makeReady,
   missingPackages,
   obstacleToNamespaces,
   programsOfGuest,
@@ -26,7 +26,7 @@ else await enter();
 
 async function enter() {
   need(['ip', 'unshare', 'stdbuf']);
-  execFileSync(process.execPath, [join(root, 'scripts/bootstrap.mjs')], { stdio: 'inherit' });
+  makeReady();
   const obstacle = obstacleToNamespaces();
   if (obstacle === undefined) {
     const { status } = spawnSync('unshare', [...isolate, process.execPath, self, '--namespace'], {

@@ -2,12 +2,20 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { packages } from './tiers.mjs';
 
 export const isRoot = process.getuid?.() === 0;
 
 /** Root needs no user namespace; in one, it could not enter the homes of others. */
 export const isolate = [...(isRoot ? [] : ['--user', '--map-root-user']), '--net', '--mount'];
+
+/** The dependencies and dist/; ends this program where they cannot be made, which bootstrap.mjs has said why. */
+export function makeReady() {
+  const bootstrap = fileURLToPath(new URL('bootstrap.mjs', import.meta.url));
+  const { status } = spawnSync(process.execPath, [bootstrap], { stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+}
 
 /** Why no network namespace can be made here; undefined if one can. */
 export function obstacleToNamespaces() {

@@ -1,12 +1,13 @@
 // `npm run reliability -- NAME…`: runs one of test/reliability/ in its whole form, prints its figures and writes them into
 // docs/reliability.md. `--short`: the form that CI runs, and nothing is written. `--seed N`, `--count N`: see the test.
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { makeReady } from './machine.mjs';
 import { nodeOptions } from './test-file.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -16,7 +17,7 @@ const known = readdirSync(join(root, 'test/reliability'))
   .sort();
 
 const { names, short, seed, count } = readArguments();
-execFileSync(process.execPath, [join(root, 'scripts/bootstrap.mjs')], { stdio: 'inherit' });
+makeReady();
 
 let failed = 0;
 for (const name of names) {

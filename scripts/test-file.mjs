@@ -38,7 +38,8 @@ function environmentOf(directory) {
   return { ...others, ...Object.fromEntries(paths) };
 }
 
-function runProcess([program, ...args], options) {
+/** Its exit status, and the lines of both its outputs. */
+export function runProcess([program, ...args], options) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
     const lines = [];

@@ -1,14 +1,13 @@
 // `npm test`: sets up what the tests need and runs every tier in its short form. `npm test -- all`: the whole form of all, as
 // CI runs it. `npm test -- netns pppd`: the whole form of these. `--seed N`: other random inputs. tiers.mjs has the table.
 // Plain Node until the dependencies are there.
-import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import {
   installPackages,
   isMissing,
   isRoot,
+  makeReady,
   missingPackages,
   obstacleToNamespaces,
   programsOfGuest,
@@ -21,7 +20,7 @@ const { names, form, seed } = readArguments();
 const noNamespaces = obstacleToNamespaces();
 const placed = names.map(name => ({ name, tier: tiers[name], ...placeOf(tiers[name]) }));
 installPackages(missingPackages(placed.flatMap(({ programs }) => programs)));
-execFileSync(process.execPath, [join(root, 'scripts/bootstrap.mjs')], { stdio: 'inherit' });
+makeReady();
 for (const entry of placed) entry.reason ??= missingProgram(entry.programs);
 
 const jobs = placed.filter(({ reason }) => reason === undefined);

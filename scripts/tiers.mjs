@@ -28,10 +28,27 @@ export const tiers = {
   netns: {
     says: 'the real kernel in private namespaces',
     paths: ['netns', 'kernel', 'cli', 'demo/demo.test.ts', 'readme'],
+    short: [
+      ...[
+        'dark',
+        'family6',
+        'gap',
+        'link',
+        'links',
+        'loss',
+        'model',
+        'modes',
+        'netifd',
+        'quiet',
+        'server',
+      ].map(name => `netns/${name}.test.ts`),
+      ...['kernel', 'cli/control-client.test.ts', 'cli/ppp-routectl.test.ts', 'cli/restore.test.ts'],
+      ...['demo/demo.test.ts', 'readme'],
+    ],
     needs: namespaces,
     programs: ['ip', 'unshare', 'nsenter', 'ping', 'perl', 'stdbuf'],
     guest: ['netns/quiet.test.ts', 'netns/netifd.test.ts', 'kernel/names.test.ts', 'cli/restore.test.ts'],
-    adds: 'random walks of 1000 steps instead of 60, and 200 random tables instead of 100',
+    adds: 'refusal, roaming, site-to-site, tables, uplink, the other commands, and walks of 1000 steps instead of 60',
     seconds: 600,
   },
   'netns-user': {
