@@ -3,6 +3,7 @@ import t from 'tap';
 import { planSteps, type Wanted } from '../../../src/core/decide/plan.ts';
 import { type OwnRoute, ownRoute, type Purpose } from '../../../src/core/route/own-route.ts';
 import { identityOf, parseRoute, type Route } from '../../../src/core/route/route.ts';
+import { seed } from '../../form.ts';
 
 const words: Record<'inet' | 'inet6', [Purpose, string][]> = {
   inet: [
@@ -48,5 +49,6 @@ t.test('an uplink’s default goes only where ours and every pin of its family i
       }
       return t.passing();
     }),
+    { seed },
   );
 });
