@@ -48,7 +48,7 @@ export const tiers = {
     needs: namespaces,
     programs: ['ip', 'unshare', 'nsenter', 'ping', 'perl', 'stdbuf'],
     guest: ['netns/quiet.test.ts', 'netns/netifd.test.ts', 'kernel/names.test.ts', 'cli/restore.test.ts'],
-    adds: 'refusal, roaming, site-to-site, tables, uplink, the other commands, and walks of 1000 steps instead of 60',
+    adds: 'dark, refusal, roaming, site-to-site, tables, uplink, the other commands, and walks of 1000 steps instead of 60',
     seconds: 600,
   },
   'netns-user': {
