@@ -24,6 +24,9 @@ export async function runInGuest(argv) {
     const child = spawn(join(here, 'linux'), [share, ...words], {
       stdio: ['ignore', 'pipe', 'pipe', 1],
       env: { ...process.env, TMPDIR: memoryDirectory() },
+      // A guest that hangs; what runs in it has a shorter time limit of its own.
+      timeout: 900_000,
+      killSignal: 'SIGKILL',
     });
     const console = [];
     for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => console.push(chunk));

@@ -7,7 +7,8 @@ const containers = 'containers';
 /**
  * `says`: what it is. `paths`: the whole form. `short`: the short form, the same paths if absent. `adds`: what the whole form
  * has over it. `programs`: what its tests call. `needs`: what the machine must allow. `guest`: what of it runs in User-Mode
- * Linux where the machine allows no namespaces; `ownGuest`: the same, tests that boot it themselves. `alone`: its times are measured, so nothing runs beside it. `waits`: guests
+ * Linux where the machine allows no namespaces; `ownGuest`: the same, tests that boot it themselves. `alone`: its times are measured, so nothing runs beside it,
+ * but for the files that are `together`. `waits`: guests
  * that leave the processors idle most of the time. `seconds`: the time limit of one file. `as`: another user.
  */
 export const tiers = {
@@ -66,8 +67,9 @@ export const tiers = {
     paths: ['reliability'],
     short: ['reliability/state.test.ts', 'reliability/fuzz.test.ts', 'reliability/hooks.test.ts'],
     needs: namespaces,
-    guest: ['reliability/state.test.ts'],
+    guest: ['reliability/fuzz.test.ts'],
     alone: true,
+    together: ['reliability/state.test.ts', 'reliability/fuzz.test.ts'],
     adds: 'access, degradation, ip, kill, queue and soak',
     seconds: 2400,
   },
