@@ -92,10 +92,10 @@ function report() {
     const seconds = mine.reduce((sum, result) => sum + result.seconds, 0).toFixed(0);
     const text =
       reason ??
-      `${counts.pass} passed, ${counts.fail} failed, ${counts.skip} skipped; ${mine.length} files, ${seconds} s${place ? `; in a guest: ${noNamespaces}` : ''}`;
+      `${counts.pass} passed, ${counts.fail} failed, ${counts.skip} skipped; ${mine.length} files, ${seconds} s${place ? `; the part that runs in a guest: ${noNamespaces}` : ''}`;
     const word = reason !== undefined ? 'NOT RUN' : counts.fail === 0 ? 'passed' : 'FAILED';
     console.log(`${name.padEnd(12)} ${word.padEnd(8)} ${text}`);
-    if (reason === undefined && (form === 'short' || place))
+    if (form === 'short' && reason === undefined && place === undefined && tier.adds !== undefined)
       console.log(`${''.padEnd(21)} npm test -- ${name} adds ${tier.adds}`);
   }
   const minutes = ((performance.now() - started) / 60_000).toFixed(1);

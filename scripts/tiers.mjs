@@ -6,7 +6,7 @@ const containers = 'containers';
 
 /**
  * `says`: what it is. `paths`: the whole form. `short`: the short form, the same paths if absent. `adds`: what the whole form
- * has over it. `programs`: what its tests call. `needs`: what the machine must allow. `guest`: what of it runs in User-Mode
+ * has over it; absent where there is no other. `programs`: what its tests call. `needs`: what the machine must allow. `guest`: what of it runs in User-Mode
  * Linux where the machine allows no namespaces; `ownGuest`: the same, tests that boot it themselves. `alone`: its times are measured, so nothing runs beside it,
  * but for the files that are `together`. `waits`: guests
  * that leave the processors idle most of the time. `seconds`: the time limit of one file. `as`: another user.
@@ -24,7 +24,6 @@ export const tiers = {
     says: 'the hooks on three shells',
     paths: ['hooks'],
     programs: ['bash', 'busybox', 'dash', 'nc', 'perl', 'python3', 'socat', 'strace'],
-    adds: 'nothing',
   },
   netns: {
     says: 'the real kernel in private namespaces',
@@ -100,7 +99,6 @@ export const tiers = {
     programs: ['linux.uml', 'mmdebstrap', 'modprobe'],
     ownGuest: ['demo/demo.test.ts'],
     waits: true,
-    adds: 'nothing',
     seconds: 300,
   },
   container: {

@@ -36,7 +36,7 @@ t.test('npm test', { skip: form === 'short' && 'only in the whole form' }, async
   for (const tier of ['netns', 'reliability', 'pppd'])
     t.match(
       stdout,
-      new RegExp(`^${tier} .* in a guest: no network namespaces`, 'm'),
+      new RegExp(`^${tier} .* runs in a guest: no network namespaces`, 'm'),
       `${tier} ran in a guest`,
     );
   for (const tier of ['systemd', 'bench', 'container'])
