@@ -1,4 +1,5 @@
 import { EventEmitter, once } from 'node:events';
+import { watch as watchNames } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { watch } from 'chokidar';
 import { hasCode, isWant } from '../core/tell/reason.ts';
@@ -66,43 +67,45 @@ async function beginToWatch(directory: string): Promise<Watching | undefined> {
 }
 
 /**
- * A watcher for each path: one of chokidar's that watches a directory and what is in it takes the two for one. What it hears of
- * the kernel counts (`raw`), and not what it makes of it: a directory that is moved away and back at once is no event of its own.
- * What is gone by now, or may not be read, is noticed in the directory that holds it.
+ * The names on the way to the files, by `fs.watch`: chokidar would read the whole of a directory, `/etc` among them, with every
+ * event in it, and says nothing of one that is moved away and back at once. The files themselves, by chokidar.
  */
 async function watchAll({ directories, files }: Watched): Promise<Watching | undefined> {
-  const paths = [...directories.keys(), ...files];
-  const watchers = paths.map(path =>
-    watch(path, { ignoreInitial: true, depth: 0, ignored: found => found !== path }),
-  );
   const news = new EventEmitter();
   let settling: NodeJS.Timeout | undefined;
   const settle = () => {
     clearTimeout(settling);
     settling = setTimeout(() => news.emit('settled'), settleTime);
   };
+  const watchers: { close(): unknown }[] = [];
   const close = () => {
     clearTimeout(settling);
-    for (const watcher of watchers) void watcher.close();
+    for (const watcher of watchers) watcher.close();
   };
-  const begun = await Promise.all(
-    watchers.map((watcher, i) => {
-      const names = directories.get(paths[i] ?? '');
-      watcher.on('raw', (_event, name) => {
-        if (names === undefined || name === null || isWatched(names, name)) settle();
-      });
-      return new Promise<boolean>(resolve => {
-        watcher.on('ready', () => resolve(true));
-        watcher.on('error', error => {
-          if (hasCode(error, 'ENOSPC') || isWant(error)) resolve(false);
-          else settle();
-        });
-      });
-    }),
-  );
-  if (begun.every(Boolean)) return { changed: once(news, 'settled'), close };
+  const isBegun = new Promise<boolean>(resolve => {
+    const fail = (error: unknown) => (isForWantOfWatches(error) ? resolve(false) : settle());
+    for (const [path, names] of directories)
+      try {
+        const hear = (_event: string, name: string | null) => {
+          if (name === null || isWatched(names, name)) settle();
+        };
+        watchers.push(watchNames(path, hear).on('error', settle));
+      } catch (error) {
+        // One that is gone by now, or may not be read, is noticed in the directory that holds it.
+        if (isForWantOfWatches(error)) return resolve(false);
+      }
+    const watcher = watch([...files], { ignoreInitial: true });
+    watchers.push(watcher.on('all', settle).on('error', fail));
+    if (files.length === 0) resolve(true);
+    else watcher.on('ready', () => resolve(true));
+  });
+  if (await isBegun) return { changed: once(news, 'settled'), close };
   close();
   return undefined;
+}
+
+function isForWantOfWatches(error: unknown): boolean {
+  return hasCode(error, 'ENOSPC') || isWant(error);
 }
 
 function textOf({ directories, files }: Watched): string {
