@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 /** The form of everything on the hooks' socket: `key=value` lines and an empty line. docs/wire.md has the limits. */
 
 export type ReplyCode = 'VERSION' | 'FIELD' | 'SIZE' | 'TIMEOUT' | 'STATE' | 'ROUTE' | 'SERVER' | 'BUSY';
@@ -30,12 +32,8 @@ export function isComplete(bytes: Buffer): boolean {
 export function readFields(bytes: Buffer): Map<string, string[]> {
   if (bytes.length > messageLimit)
     throw new EventError('SIZE', `a message is at most ${messageLimit} bytes, this has ${bytes.length}`);
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw Object.assign(new EventError('FIELD', 'the text is not UTF-8'), { cause });
-  }
+  if (!isUtf8(bytes)) throw new EventError('FIELD', 'the text is not UTF-8');
+  const text = bytes.toString();
   const fields = new Map<string, string[]>();
   for (const line of text.split('\n')) if (line !== '') addLine(fields, line);
   return fields;

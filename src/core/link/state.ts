@@ -1,5 +1,4 @@
 import * as v from 'valibot';
-import { memoize } from '../route/memoize.ts';
 import type { Route } from '../route/route.ts';
 import { parseRoute } from '../route/route-line.ts';
 import type { Link, Links } from './link.ts';
@@ -53,9 +52,9 @@ export function emptyState(bootId: string): State {
 }
 
 /** The saved default as a route. A line that is no route was never written by us: it is left where it is. */
-export const savedRoute = memoize((saved: SavedDefault): Route | undefined =>
-  parseRoute(saved.route, saved.family),
-);
+export function savedRoute({ route, family }: SavedDefault): Route | undefined {
+  return parseRoute(route, family);
+}
 
 /** The links of one list that another does not have, both ways. Lists are mostly alike, and grow at their ends. */
 export function differenceOf(

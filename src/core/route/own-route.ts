@@ -1,4 +1,3 @@
-import { memoizeText } from './memoize.ts';
 import type { Family } from './prefix.ts';
 import { ownProtocol, type Route } from './route.ts';
 import { parseRoute } from './route-line.ts';
@@ -38,13 +37,7 @@ export function ownRoute(
   const { purpose, over } = about;
   const metric = about.metric ?? ownMetric[about.family];
   const line = [words, 'proto', ownProtocol.number, ...(metric === 0 ? [] : ['metric', metric])].join(' ');
-  const route = routeOf[about.family](line);
+  const route = parseRoute(line, about.family);
   if (route === undefined) throw new TypeError(`not a route: ${line}`);
   return { route, purpose, for: about.for, ...(over !== undefined && { over }) };
 }
-
-/** The same routes are wanted at every look. */
-const routeOf: Record<Family, (line: string) => Route | undefined> = {
-  inet: memoizeText(line => parseRoute(line, 'inet')),
-  inet6: memoizeText(line => parseRoute(line, 'inet6')),
-};

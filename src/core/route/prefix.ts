@@ -13,11 +13,11 @@ export interface Prefix {
 }
 
 /** The family of an address as text, undefined if it is none. Zones (`fe80::1%eth0`) are not accepted. */
-export function familyOf(text: string): Family | undefined {
+export const familyOf = memoizeText((text: string): Family | undefined => {
   if (text.includes('%')) return undefined;
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return 'inet';
   return text.includes(':') && ipaddr.IPv6.isValid(text) ? 'inet6' : undefined;
-}
+});
 
 /** `10.0.0.0/8`, `10.1.2.3` or `2001:db8::/32` as `ip` prints them; undefined if it is neither. Host bits may be set. */
 export const parsePrefix = memoizeText(readPrefix);

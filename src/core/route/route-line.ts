@@ -1,3 +1,4 @@
+import { memoizeText } from './memoize.ts';
 import { type Family, familyOf, formatPrefix, parseDestination } from './prefix.ts';
 import { defaults, hopWords, type Nexthop, type Route } from './route.ts';
 
@@ -20,6 +21,16 @@ const lossless = new Set(
  * @returns undefined where the line is not a route.
  */
 export function parseRoute(text: string, family: Family): Route | undefined {
+  return routeOf[family](text);
+}
+
+/** The same routes are read, wanted and saved at every look. */
+const routeOf: Record<Family, (text: string) => Route | undefined> = {
+  inet: memoizeText(text => readRoute(text, 'inet')),
+  inet6: memoizeText(text => readRoute(text, 'inet6')),
+};
+
+function readRoute(text: string, family: Family): Route | undefined {
   const words = text.replaceAll('\\', ' ').split(/\s+/).filter(Boolean);
   const type = types.has(words[0] ?? '') ? (words.shift() as string) : defaults.type;
   const destination = parseDestination(words.shift() ?? '', family);
