@@ -1,12 +1,13 @@
 // `npm run bench`: measures side by side with the scripts that others use, and writes docs/performance.md. Rows can be
 // named: `npm run bench -- pair`; then nothing is written. Plain Node until the dependencies are there.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { installPackages, makeReady } from './machine.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-execFileSync(process.execPath, [join(root, 'scripts/bootstrap.mjs')], { stdio: 'inherit' });
+makeReady();
 installPeers();
 
 // tap compiles its tests; what is measured by plain Node is compiled here.
@@ -32,14 +33,8 @@ process.exit(status ?? 1);
 
 /** Debian's vpnc-script; without it that one comparison is missing. */
 function installPeers() {
-  if (existsSync('/usr/share/vpnc-scripts/vpnc-script')) return;
-  const command = ['apt-get', 'install', '-y', '--no-install-recommends', 'vpnc-scripts'];
-  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) {
-    console.error(`vpnc-script is not installed and is not measured; on Debian: sudo ${command.join(' ')}`);
-    return;
-  }
-  const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const options = { stdio: ['ignore', 'ignore', 'inherit'], env: environment };
-  spawnSync('apt-get', ['update', '-qq'], options);
-  spawnSync(command[0], command.slice(1), options);
+  if (existsSync('/usr/share/vpnc-scripts/vpnc-script') || installPackages(['vpnc-scripts'])) return;
+  console.error(
+    'vpnc-script is not installed and is not measured; on Debian: sudo apt-get install vpnc-scripts',
+  );
 }

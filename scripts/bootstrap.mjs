@@ -2,7 +2,16 @@
 // Plain Node: it runs before anything is installed.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -21,9 +30,17 @@ const lock = createHash('sha256')
   .update(readFileSync(join(root, 'package-lock.json')))
   .digest('hex');
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
+  needToWrite('.', 'node_modules');
   console.error('installing the dependencies of package-lock.json …');
-  // Not `npm ci`: it refuses a lock file made behind a registry that lacks the builds of biome and esbuild for other systems.
-  execFileSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
+  // The lock file has every package's hash, so a cached copy needs no question; a download that stalls is begun again.
+  const options = [
+    '--prefer-offline',
+    '--fetch-timeout=60000',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+  ];
+  execFileSync('npm', ['ci', ...options], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
   });
@@ -34,8 +51,28 @@ if (
   newest(join(root, 'src')) > oldest(join(root, 'dist')) ||
   newest(join(root, 'package.json')) > oldest(join(root, 'dist'))
 ) {
+  needToWrite('.', 'dist');
   console.error('building dist/ …');
   execFileSync(process.execPath, [join(root, 'scripts/build.mjs')], { cwd: root, stdio: 'inherit' });
+}
+
+/** One sentence, not a stack trace, after `sudo npm test` or in a checkout of somebody else's. */
+function needToWrite(...names) {
+  const locked = names.map(name => join(root, name)).find(path => existsSync(path) && !isWritable(path));
+  if (locked === undefined) return;
+  console.error(
+    `${locked} is not yours to write; make it so: sudo chown -R ${userInfo().username} ${root}, or run this as root`,
+  );
+  process.exit(1);
+}
+
+function isWritable(path) {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function newest(path) {

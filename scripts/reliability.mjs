@@ -1,12 +1,14 @@
 // `npm run reliability -- NAME…`: runs one of test/reliability/ in its whole form, prints its figures and writes them into
 // docs/reliability.md. `--short`: the form that CI runs, and nothing is written. `--seed N`, `--count N`: see the test.
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { makeReady } from './machine.mjs';
+import { nodeOptions } from './test-file.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const page = join(root, 'docs/reliability.md');
@@ -15,7 +17,7 @@ const known = readdirSync(join(root, 'test/reliability'))
   .sort();
 
 const { names, short, seed, count } = readArguments();
-execFileSync(process.execPath, [join(root, 'scripts/bootstrap.mjs')], { stdio: 'inherit' });
+makeReady();
 
 let failed = 0;
 for (const name of names) {
@@ -53,23 +55,17 @@ names: all ${known.join(' ')}`);
 /** Everything that the test prints, and the figures in it. */
 function run(name) {
   return new Promise((resolve, reject) => {
-    const child = spawn(
-      process.execPath,
-      [
-        join(root, 'node_modules/tap/dist/esm/run.mjs'),
-        ...['--reporter=tap', '--timeout=0', `test/reliability/${name}.test.ts`],
-      ],
-      {
-        cwd: root,
-        stdio: ['ignore', 'pipe', 'inherit'],
-        env: {
-          ...process.env,
-          RELIABILITY: short ? 'short' : 'full',
-          ...(seed === undefined ? {} : { RELIABILITY_SEED: seed }),
-          ...(count === undefined ? {} : { RELIABILITY_COUNT: count }),
-        },
+    const child = spawn(process.execPath, [...nodeOptions, `test/reliability/${name}.test.ts`], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: {
+        ...process.env,
+        TAP_TIMEOUT: '0',
+        TEST_FORM: short ? 'whole' : 'long',
+        ...(seed === undefined ? {} : { TEST_SEED: seed }),
+        ...(count === undefined ? {} : { TEST_COUNT: count }),
       },
-    );
+    });
     const figures = [];
     let skipped = 0;
     createInterface({ input: child.stdout }).on('line', line => {

@@ -1,6 +1,7 @@
 // What must not get worse, in ratios with room for noise: never milliseconds, which are the machine's. Another program
 // that is busy at the same time can spoil one try; a fault of ours spoils them all.
 import t, { type Test } from 'tap';
+import { form } from '../form.ts';
 import { findObstacle } from '../netns/namespace.ts';
 import { median } from './figures.ts';
 import { measurePair } from './rows/pair.ts';
@@ -8,6 +9,8 @@ import { manyLinks, manyRoutes, measureSeries, ratioOf } from './rows/scale.ts';
 
 const obstacle = findObstacle();
 const skip = !process.env.CI && obstacle;
+/** They take a minute. */
+const skipSeries = skip || (form === 'short' && 'only in the whole form');
 const tries = 3;
 
 // The target is lower: docs/performance.md. Slower than the script is a failure.
@@ -18,21 +21,21 @@ t.test('up and down, against the script of the wikis', { skip }, t =>
   }),
 );
 
-t.test('an event where there are many links that no profile matches', { skip }, t =>
+t.test('an event where there are many links that no profile matches', { skip: skipSeries }, t =>
   isAtMost(t, 2, async () => {
     const open = (count: number) => manyLinks(count, 'nobody');
     return ratioOf(await measureSeries([10, 5000], { rounds: 40, seconds: 20 }, open));
   }),
 );
 
-t.test('an event where there are many links that a profile matches', { skip }, t =>
+t.test('an event where there are many links that a profile matches', { skip: skipSeries }, t =>
   isAtMost(t, 2, async () => {
     const open = (count: number) => manyLinks(count, 'client');
     return ratioOf(await measureSeries([10, 500], { rounds: 40, seconds: 20 }, open));
   }),
 );
 
-t.test('an event where there are many routes', { skip }, t =>
+t.test('an event where there are many routes', { skip: skipSeries }, t =>
   isAtMost(t, 2, async () =>
     ratioOf(await measureSeries([0, 100_000], { rounds: 40, seconds: 20 }, manyRoutes)),
   ),

@@ -8,13 +8,11 @@ import { RouteIndex } from '../../src/core/route/route-index.ts';
 import { Daemon } from '../../src/daemon/daemon.ts';
 import type { Reply } from '../../src/daemon/reply.ts';
 import type { Sentences } from '../../src/daemon/rooms.ts';
+import { countOf, seed } from '../form.ts';
 import { Deaf, FakeKernel } from './fake-kernel.ts';
 import { Disk, event, noNames, plug, profile, quiet, server } from './machine.ts';
 
-const runs = Number(process.env.PPP_ROUTED_RUNS ?? 1000);
-// CI says the same of the same commit; other runs look at other tables.
-const chosen = process.env.PPP_ROUTED_SEED ?? (process.env.CI ? '1' : undefined);
-const seed = chosen === undefined ? {} : { seed: Number(chosen) };
+const runs = countOf({ short: 200, whole: 1000 });
 
 class Crash extends Error {}
 
@@ -88,7 +86,7 @@ t.test('up and down on any table leaves it as it was, in its order, whatever the
       await daemon.close();
       return down.ok && sameTexts(kernel.table(), before);
     }),
-    { numRuns: runs * 10, ...seed },
+    { numRuns: runs * 10, seed },
   );
 });
 
@@ -107,7 +105,7 @@ t.test('while it is up, everything goes over the link and the server over the up
       const kept = uplink === undefined || toServer?.nexthops[0]?.dev === uplink.nexthops[0]?.dev;
       return carried && kept && (elsewhere === undefined || elsewhere.dst === 'default');
     }),
-    { numRuns: runs, ...seed },
+    { numRuns: runs, seed },
   );
 });
 
@@ -134,7 +132,7 @@ t.test(
         await daemon.close();
         if (broken !== '') throw new Error(broken);
       }),
-      { numRuns: runs, ...seed },
+      { numRuns: runs, seed },
     );
   },
 );
@@ -186,7 +184,7 @@ t.test('killed at any boundary and started again, it ends where it would have en
         return sameTexts(kernel.table(), before);
       },
     ),
-    { numRuns: runs * 2, ...seed },
+    { numRuns: runs * 2, seed },
   );
 });
 
@@ -231,7 +229,7 @@ t.test('a fault at any boundary, and well again: it ends where it would have end
         return sameTexts(inOrder(kernel.table()), inOrder(before));
       },
     ),
-    { numRuns: runs * 2, ...seed },
+    { numRuns: runs * 2, seed },
   );
 });
 
@@ -291,7 +289,7 @@ t.test('several links in any order: the winner carries the default, and the last
         return sameTexts(kernel.table(), before);
       },
     ),
-    { numRuns: Math.ceil(runs / 2), ...seed },
+    { numRuns: Math.ceil(runs / 2), seed },
   );
 });
 

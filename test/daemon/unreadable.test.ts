@@ -8,10 +8,10 @@ import { emptyState } from '../../src/core/link/state.ts';
 import { Daemon } from '../../src/daemon/daemon.ts';
 import type { LookUp } from '../../src/daemon/rooms.ts';
 import { SavedState } from '../../src/daemon/saved-state.ts';
+import { seed } from '../form.ts';
 import { FakeKernel } from './fake-kernel.ts';
 import { Disk, event, noNames, plug, profile, quiet } from './machine.ts';
 
-const seed = Number(process.env.PPP_ROUTED_SEED ?? 1);
 const replace = profile('work', { 'default-route': 'replace' });
 const dark = profile('work', { 'default-route': 'replace', 'on-loss': 'block' });
 const link = { interface: 'ppp0', ifindex: 7, inet: {}, peerOptions: [], servers: [] };

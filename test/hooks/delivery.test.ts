@@ -5,6 +5,7 @@ import t from 'tap';
 import { type State, startDaemon } from './fixtures/daemon.ts';
 import {
   machine,
+  override,
   plainEvent,
   plainSpooled,
   plainVersion1,
@@ -85,6 +86,18 @@ for (const way of Object.keys(ways) as Way[]) {
     });
   }
 }
+
+t.test('a daemon that has closed before the event is sent', async t => {
+  for (const state of ['is busy and closes at once', 'is dead'] as const) {
+    const here = await machine(t);
+    const daemon = await startDaemon(state, here.runtime);
+    t.teardown(daemon.stop);
+    const environment = await override(here, 'send', 'select undef, undef, undef, 0.3');
+    const { exitCode, stderr } = await runHook(here, { environment });
+    t.same({ exitCode, stderr }, { exitCode: 0, stderr: '' });
+    t.strictSame(await readSpool(here), { '0000000001': plainSpooled });
+  }
+});
 
 t.test('a file that is no socket', async t => {
   const here = await machine(t);

@@ -8,7 +8,7 @@ import {
   type Machine,
   machine,
   mayMount,
-  overrideLink,
+  override,
   plainSpooled,
   readSpool,
   runHook,
@@ -68,7 +68,7 @@ t.test(
   async t => {
     const here = await machine(t);
     // Slow enough that all of them want the same number, and then the same again unless they part.
-    const environment = await overrideLink(here, 'select undef, undef, undef, 0.1');
+    const environment = await override(here, 'link', 'select undef, undef, undef, 0.1');
     const ppps = Array.from({ length: 20 }, (_, index) => `ppp${100 + index}`);
     const ended = await Promise.all(ppps.map(name => runHook(here, { arguments: [name], environment })));
     t.ok(ended.every(({ exitCode, stderr, seconds }) => exitCode === 0 && stderr === '' && seconds < 3));
@@ -94,7 +94,7 @@ t.test(
 // A link() that always comes too late: another hook takes the number first.
 t.test('the tries for a number end', { buffered: true, ...skip }, async t => {
   const here = await machine(t);
-  const environment = await overrideLink(here, 'open my $other, ">", $_[1]');
+  const environment = await override(here, 'link', 'open my $other, ">", $_[1]');
   const { through, lines } = await startSyslog(t, here);
   const { exitCode, seconds } = await runHook(here, { environment, through });
   t.equal(exitCode, 0);
@@ -137,7 +137,7 @@ for (const [what, plant] of Object.entries({
   t.test(`${what} planted in the last moment is left alone`, { buffered: true }, async t => {
     const here = await machine(t);
     const once = `my $PEERS = "${here.peers}"; unless (-e "../planted") { mkdir "../planted"; ${plant} }`;
-    await runHook(here, { environment: await overrideLink(here, once) });
+    await runHook(here, { environment: await override(here, 'link', once) });
     await access(join(here.runtime, 'planted'));
     const files = await readSpool(here);
     t.strictSame(Object.values(files), [plainSpooled]);
@@ -152,7 +152,7 @@ t.test('the temporary file has a name nobody can guess', { buffered: true }, asy
   const seen = new Set<string>();
   for (let round = 0; round < 2; round++) {
     const here = await machine(t);
-    const environment = await overrideLink(here, 'open my $name, ">", "../name"; print $name $_[0]');
+    const environment = await override(here, 'link', 'open my $name, ">", "../name"; print $name $_[0]');
     await runHook(here, { environment });
     const name = await readFile(join(here.runtime, 'name'), 'utf8');
     seen.add(name);
@@ -202,9 +202,8 @@ t.test('a spool that is exchanged in between is not written to', { buffered: tru
   const here = await machine(t);
   const { through, lines } = await startSyslog(t, here);
   const spool = join(here.runtime, 'spool');
-  const exchange = `BEGIN { *CORE::GLOBAL::chdir = sub { rename "${spool}", "${spool}.was" and symlink "${here.peers}", "${spool}" if $_[0] eq "spool"; CORE::chdir($_[0]) } } 1;`;
-  await writeFile(join(here.perl, 'Exchange.pm'), exchange);
-  const environment = { PERL5OPT: `-I${here.perl} -MExchange` };
+  const exchange = `rename "${spool}", "${spool}.was" and symlink "${here.peers}", "${spool}" if $_[0] eq "spool"`;
+  const environment = await override(here, 'chdir', exchange);
   const { stderr } = await runHook(here, { through, environment });
   t.match(stderr, 'lost an ip-up event');
   t.equal((await lines()).length, 1);

@@ -1,18 +1,19 @@
 // Whatever happens on a machine, what the cache made of the lines of `ip monitor` is what a reading of the whole tables
 // shows, or it says that it is in doubt.
-// CACHE_SEED=7 CACHE_STEPS=3000 npx tap --timeout=0 test/kernel/cache.test.ts
+// TEST_SEED=7 TEST_COUNT=3000 npx tap --timeout=0 test/kernel/kernel-cache.test.ts
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { IpMonitor } from '../../src/kernel/ip-monitor.ts';
 import { KernelCache } from '../../src/kernel/kernel-cache.ts';
 import { Names } from '../../src/kernel/names.ts';
 import type { Reading } from '../../src/kernel/tables.ts';
+import { countOf, seed } from '../form.ts';
 import { drawing } from '../reliability/random.ts';
 import { echoDevice, linesOf, type Machine, onMachine } from './machine.ts';
 import { everyKind, happen, inSight, plainKinds } from './walk.ts';
 
-const seeds = (process.env.CACHE_SEED ?? '1,2').split(',').map(Number);
-const stepCount = Number(process.env.CACHE_STEPS ?? 120);
+const seeds = [seed, seed + 1];
+const stepCount = countOf({ short: 60, whole: 120 });
 
 /** How many steps in a hundred may end in doubt. */
 const walks = [

@@ -1,10 +1,11 @@
 // Row 19: links of random profiles come, go and die, the daemon too, and after every step the table is the model's.
-// NETNS_SEEDS=7,8 NETNS_STEPS=1000 npx tap --timeout=0 test/netns/model.test.ts
+// TEST_SEED=7 TEST_COUNT=1000 npx tap --timeout=0 test/netns/model.test.ts
 import type { Test } from 'tap';
+import { countOf, seed } from '../form.ts';
 import { type Lab, linesOf, scenario } from './lab.ts';
 
-const seeds = (process.env.NETNS_SEEDS ?? '1,2,3').split(',').map(Number);
-const stepCount = Number(process.env.NETNS_STEPS ?? 60);
+const seeds = [seed, seed + 1, seed + 2];
+const stepCount = countOf({ short: 60, whole: 1000, long: 5000 });
 
 const modes = ['replace', 'metric', 'half', 'table', 'none'];
 const priorities = [0, 0, 0, 10];

@@ -1,13 +1,12 @@
 // Any table of the real kernel: a link comes and goes on it, and it is byte for byte what it was. While the link is up no
 // route of others has changed but a default that is saved.
-// NETNS_TABLES=2000 NETNS_TABLES_SEED=7 npx tap --timeout=0 test/netns/tables.test.ts
+// TEST_COUNT=2000 TEST_SEED=7 npx tap --timeout=0 test/netns/tables.test.ts
 import { join } from 'node:path';
 import type { Test } from 'tap';
+import { countOf, seed } from '../form.ts';
 import { ends6, type Lab, scenario } from './lab.ts';
 
-const tables = Number(process.env.NETNS_TABLES ?? 200);
-// CI says the same of the same commit; other runs look at other tables.
-const seed = Number(process.env.NETNS_TABLES_SEED ?? (process.env.CI ? 1 : process.pid));
+const tables = countOf({ short: 100, whole: 200 });
 /** Each part of the tables on a machine of its own, side by side. */
 const parts = 4;
 
@@ -157,20 +156,17 @@ const bag = [...Array<string>(18).fill('down'), ...courseNames];
 
 for (let part = 0; part < parts; part++) {
   const count = Math.ceil(tables / parts);
-  scenario(
-    `${count} random tables, NETNS_TABLES_SEED=${seed}, part ${part + 1} of ${parts}`,
-    async (lab, t) => {
-      await lab.machine(machine);
-      const link = new TestLink(lab);
-      const choose = chooser(seed * parts + part);
-      const displaced = { tables: 0 };
-      for (let number = 1; number <= count && t.passing(); number++) {
-        const story = { mode: choose(modes), course: choose(bag), table: randomTable(choose) };
-        await leavesItAsItWas(t, { link, story, number, displaced });
-      }
-      t.ok(displaced.tables > 0, `a default was displaced in ${displaced.tables} tables`);
-    },
-  );
+  scenario(`${count} random tables, seed ${seed}, part ${part + 1} of ${parts}`, async (lab, t) => {
+    await lab.machine(machine);
+    const link = new TestLink(lab);
+    const choose = chooser(seed * parts + part);
+    const displaced = { tables: 0 };
+    for (let number = 1; number <= count && t.passing(); number++) {
+      const story = { mode: choose(modes), course: choose(bag), table: randomTable(choose) };
+      await leavesItAsItWas(t, { link, story, number, displaced });
+    }
+    t.ok(displaced.tables > 0, `a default was displaced in ${displaced.tables} tables`);
+  });
 }
 
 interface Story {

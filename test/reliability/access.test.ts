@@ -3,8 +3,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
+import { isLong } from '../form.ts';
 import { type Lab, scenario } from '../netns/lab.ts';
-import { isWhole, sayFigures } from './figure.ts';
+import { sayFigures } from './figure.ts';
 
 const profiles = `
   [link.work]
@@ -175,7 +176,7 @@ scenario('a crowd of clients that are no good', async (lab, t) => {
   await Promise.all(others);
   await lab.machine({ profiles });
   await lab.connect('ppp0');
-  const alone = await timeHooks(lab, t, isWhole ? 200 : 20);
+  const alone = await timeHooks(lab, t, isLong ? 200 : 20);
   sayFigures(t, 'access alone', { 'hook-ms': alone.median, 'slowest-ms': alone.worst });
   for (const [what, count] of Object.entries(crowds)) {
     const kind = what.split(',')[0] ?? '';
@@ -187,7 +188,7 @@ scenario('a crowd of clients that are no good', async (lab, t) => {
       String(count),
     ]);
     await new Promise(resolve => crowd.stdout.once('data', resolve));
-    const crowded = await timeHooks(lab, t, isWhole ? 200 : 20);
+    const crowded = await timeHooks(lab, t, isLong ? 200 : 20);
     crowd.stdin.end();
     const { stdout } = await crowd;
     const [here = 0, came = 0] = (stdout.split('\n').at(-1) ?? '').split(' ').map(Number);

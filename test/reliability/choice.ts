@@ -1,4 +1,4 @@
-import { seed } from './figure.ts';
+import { seed } from '../form.ts';
 
 /** So many of them, at even distances from a beginning that hangs on the seed; all if there are no more. */
 export function choose<T>(all: readonly T[], count: number): T[] {

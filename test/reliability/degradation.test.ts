@@ -3,11 +3,12 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import { countOf } from '../form.ts';
 import { base, type Lab, onLink, replaceProfile, scenario } from '../netns/lab.ts';
 import { environmentOf, program, startBy, statusThat } from './daemon.ts';
-import { countOf, sayFigures } from './figure.ts';
+import { sayFigures } from './figure.ts';
 
-const events = countOf({ short: 400, whole: 4000 });
+const events = countOf({ short: 100, whole: 400, long: 4000 });
 let rows = 0;
 t.teardown(() => sayFigures(t, 'degradation', { rows, 'unread-events': events }));
 

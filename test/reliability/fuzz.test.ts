@@ -1,18 +1,19 @@
 // Whatever bytes come, nothing falls over, nothing hangs, and ip is told nothing that was not meant. Input N of a target
-// is the same for the same seed: RELIABILITY_SEED. RELIABILITY_COUNT is for how many seconds each target is given inputs.
+// is the same for the same seed: TEST_SEED. TEST_COUNT is for how many seconds each target is given inputs.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
+import { countOf, seed } from '../form.ts';
 import { scenario } from '../netns/lab.ts';
-import { countOf, sayFigures, seed } from './figure.ts';
+import { sayFigures } from './figure.ts';
 import { targets } from './fuzz-targets.ts';
 import type { Order, Result } from './fuzz-worker.ts';
 import { whyNotMeant } from './ip-words.ts';
 import { mutate } from './mutation.ts';
 import { type Draw, drawing } from './random.ts';
 
-const seconds = countOf({ short: 5, whole: 60 });
+const seconds = countOf({ short: 2, whole: 5, long: 60 });
 /** How long one input may take, in milliseconds. */
 const deadline = 5000;
 

@@ -1,19 +1,20 @@
 // The daemon is killed at every boundary of everything that it does, in every mode, and started again.
-// The whole form dies at every boundary once, and RELIABILITY_SEED says in which manner: four in a row are all of them.
-// RELIABILITY_COUNT: how many times at most, beside the kills in recovery.
+// The long form dies at every boundary once, and TEST_SEED says in which manner: four in a row are all of them.
+// TEST_COUNT: how many times at most, beside the kills in recovery.
 import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { countOf, isLong, seed } from '../form.ts';
 import { type HookResult, type Lab, scenario } from '../netns/lab.ts';
 import { choose } from './choice.ts';
-import { countOf, isWhole, sayFigures, seed } from './figure.ts';
+import { sayFigures } from './figure.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { type Point, Victim } from './victim.ts';
 
 /** How soon after a restart all must be right, in milliseconds. */
 const recoveryLimit = 1500;
 const modes = ['replace', 'metric', 'half', 'table', 'none'];
-const most = countOf({ short: 620, whole: 100_000 });
+const most = countOf({ short: 60, whole: 620, long: 100_000 });
 
 interface Step {
   name: string;
@@ -319,7 +320,7 @@ function pointsOf(names: readonly string[]): Point[] {
 
 /** Every point in a manner, and then in the others. */
 function injectionsAt(points: readonly Point[]): Injection[] {
-  return (isWhole ? [0] : [0, 1, 2, 3]).flatMap(round =>
+  return (isLong ? [0] : [0, 1, 2, 3]).flatMap(round =>
     points.map((point, i): Injection => {
       const manner = i + round + seed;
       return {

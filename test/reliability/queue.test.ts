@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
+import { countOf, seed } from '../form.ts';
 import { type Lab, linkAlone, onLink, scenario } from '../netns/lab.ts';
 import type { Started } from '../netns/namespace.ts';
 import { startBy, statusThat } from './daemon.ts';
-import { countOf, sayFigures, seed } from './figure.ts';
+import { sayFigures } from './figure.ts';
 import { MoodyIp } from './moody-ip.ts';
 import { type Draw, drawing } from './random.ts';
 import { Service } from './service.ts';
@@ -28,7 +29,7 @@ const profiles = units
   )
   .join('');
 
-const events = countOf({ short: 480, whole: 10_000 });
+const events = countOf({ short: 120, whole: 480, long: 10_000 });
 /** Of each link; its last event is an up. */
 const ups = Math.ceil((events / units.length + 1) / 2);
 const total = units.length * (2 * ups - 1);

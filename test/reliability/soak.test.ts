@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { unitEnvironment, unitFlags } from '../bench/machine.ts';
 import { childrenOf, cpuOf, idleAfter, memoryOf } from '../bench/process.ts';
+import { countOf, isLong } from '../form.ts';
 import { type Lab, scenario } from '../netns/lab.ts';
-import { countOf, isWhole, sayFigures } from './figure.ts';
+import { sayFigures } from './figure.ts';
 
 /** Ups and downs: what `--count` is for. */
-const flaps = countOf({ short: 1500, whole: 100_000 });
-const links = isWhole ? 5000 : 300;
+const flaps = countOf({ short: 300, whole: 1500, long: 100_000 });
+const links = isLong ? 5000 : 300;
 /** Megabytes of resident memory. */
 const mostGrowth = 5;
 /** Percent of one processor, at rest. */
@@ -57,12 +58,12 @@ scenario(`${flaps} flaps`, async (lab, t) => {
       }),
     );
 
-  const warmUp = isWhole ? 0.1 : 0.5;
+  const warmUp = isLong ? 0.1 : 0.5;
   await flapUntil(warmUp);
   const first = await daemon.atRest();
   for (let tenth = 1; tenth <= 10; tenth++) {
     await flapUntil(warmUp + ((1 - warmUp) * tenth) / 10);
-    if (isWhole)
+    if (isLong)
       t.comment(`${done.reduce((a, b) => a + b)} flaps, ${(await daemon.atRest()).resident.toFixed(1)} MB`);
   }
   const last = await daemon.atRest();
@@ -114,11 +115,11 @@ scenario(`${links} links`, async (lab, t) => {
     };
     await Promise.all(Array.from({ length: 32 }, lane));
   };
-  const rounds = isWhole ? 10 : 3;
+  const rounds = isLong ? 10 : 3;
   const middle = Math.ceil(rounds / 2);
   const rests = new Map<number, { up: Rest; down: Rest }>();
   for (let round = 1; round <= rounds; round++) {
-    const isMeasured = isWhole || round === middle || round === rounds;
+    const isMeasured = isLong || round === middle || round === rounds;
     await all('ip-up');
     t.equal((await lab.lines('route show proto 173')).length, links, `round ${round}: a route each`);
     const up = isMeasured && (await daemon.atRest());
@@ -174,7 +175,7 @@ class Daemon {
   /** How it is when nothing has happened for a while, and without garbage. */
   async atRest(): Promise<Rest> {
     // What is retried, forgotten, tidied up or compared with the kernel (2 s after the last change) a moment later.
-    await sleep(isWhole ? 5000 : 3000);
+    await sleep(isLong ? 5000 : 3000);
     await this.#collect();
     return {
       ...(await this.#activity()),
@@ -187,7 +188,7 @@ class Daemon {
 
   /** V8 tidies up once more some seconds after the last work: until it sleeps, or as it is when that must be over. */
   async #activity(): Promise<Pick<Rest, 'cpu' | 'wakeups'>> {
-    const seconds = isWhole ? 10 : 3;
+    const seconds = isLong ? 10 : 3;
     for (const end = performance.now() + idleAfter; ; ) {
       const before = { cpu: cpuOf(this.#pid), wakeups: await this.#wakeups() };
       await sleep(seconds * 1000);

@@ -1,16 +1,17 @@
-// The state directory is damaged, full, or cannot be written. RELIABILITY_COUNT: how many starts from damaged files, at even
+// The state directory is damaged, full, or cannot be written. TEST_COUNT: how many starts from damaged files, at even
 // distances; test/state/state-directory.test.ts reads every file so, without a daemon around it.
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import t, { type Test } from 'tap';
+import { countOf } from '../form.ts';
 import { base, type Lab, linkAlone, onLink, replaceProfile, scenario } from '../netns/lab.ts';
 import { choose } from './choice.ts';
 import { statusThat } from './daemon.ts';
-import { countOf, sayFigures } from './figure.ts';
+import { sayFigures } from './figure.ts';
 import { type Fault, Victim } from './victim.ts';
 
-const most = countOf({ short: 60, whole: 100_000 });
+const most = countOf({ short: 20, whole: 60, long: 100_000 });
 const jobs = 2;
 const figures = { starts: 0, wrong: 0, unknown: 0, faults: 0, lost: 0 };
 let slowest = 0;

@@ -4,6 +4,7 @@ import { planSteps, type Wanted } from '../../../src/core/decide/plan.ts';
 import { type OwnRoute, ownRoute, type Purpose } from '../../../src/core/route/own-route.ts';
 import { identityOf, type Route } from '../../../src/core/route/route.ts';
 import { parseRoute } from '../../../src/core/route/route-line.ts';
+import { seed } from '../../form.ts';
 
 const words: Record<'inet' | 'inet6', [Purpose, string][]> = {
   inet: [
@@ -49,5 +50,6 @@ t.test('an uplink’s default goes only where ours and every pin of its family i
       }
       return t.passing();
     }),
+    { seed },
   );
 });

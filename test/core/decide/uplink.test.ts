@@ -12,6 +12,7 @@ import type { SavedDefault } from '../../../src/core/link/state.ts';
 import type { Observed } from '../../../src/core/route/observed.ts';
 import { type Route, wayOutOf } from '../../../src/core/route/route.ts';
 import { parseRoute } from '../../../src/core/route/route-line.ts';
+import { seed } from '../../form.ts';
 
 const lease = 'default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100';
 const other = 'default via 192.168.1.254 dev eth0 proto dhcp src 192.168.1.10 metric 100';
@@ -296,5 +297,6 @@ t.test('the way out past the links: what stays, what is displaced, and in need w
       t.same(new Set(linesOf(present, list, both, new Set(ways))), new Set([...present, ...wanted]));
       return t.passing();
     }),
+    { seed },
   );
 });

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import type { Family } from '../../../src/core/route/prefix.ts';
 import { parseRoute } from '../../../src/core/route/route-line.ts';
 import { compareRoutes } from '../../../src/core/route/table-order.ts';
+import { countOf, seed } from '../../form.ts';
 import { type Lab, scenario } from '../../netns/lab.ts';
 
 const prefixes: Record<Family, string[]> = {
@@ -42,7 +43,7 @@ for (const family of ['inet', 'inet6'] as const) {
     await lab.plug('eth0');
     await fc.assert(
       fc.asyncProperty(tableOf(family), lines => compare(lab, family, lines)),
-      { numRuns: Number(process.env.PPP_ROUTED_RUNS ?? 60) },
+      { numRuns: countOf({ short: 60, whole: 200 }), seed },
     );
   });
 }

@@ -5,6 +5,7 @@ import { identityOf, type Nexthop, type Route } from '../../../src/core/route/ro
 import { parseRoute } from '../../../src/core/route/route-line.ts';
 import { explain } from '../../../src/core/tell/explain.ts';
 import { readDump } from '../../cli/machine.ts';
+import { countOf, seed } from '../../form.ts';
 import { type Lab, scenario } from '../../netns/lab.ts';
 
 const families = {
@@ -181,7 +182,7 @@ for (const family of ['inet', 'inet6'] as const) {
       await lab.ip(`address add ${address} nodad`);
     await fc.assert(
       fc.asyncProperty(worldOf(family), world => compare(lab, family, world)),
-      { numRuns: Number(process.env.PPP_ROUTED_RUNS ?? 40) },
+      { numRuns: countOf({ short: 40, whole: 200 }), seed },
     );
   });
 }

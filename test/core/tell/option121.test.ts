@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { parsePrefix } from '../../../src/core/route/prefix.ts';
 import { type ClasslessRoute, describeOption121, encodeOption121 } from '../../../src/core/tell/option121.ts';
+import { seed } from '../../form.ts';
 
 function routeTo(text: string, gateway: string): ClasslessRoute {
   const destination = parsePrefix(text);
@@ -57,6 +58,7 @@ t.test('a client reads what was written', async t => {
       t.same(decode(bytes ?? [-1]), said);
       t.ok(bytes?.every(byte => byte >= 0 && byte <= 255));
     }),
+    { seed },
   );
 });
 

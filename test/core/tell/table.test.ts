@@ -4,6 +4,7 @@ import type { Link } from '../../../src/core/link/link.ts';
 import type { SavedDefault } from '../../../src/core/link/state.ts';
 import { maskOf, readTables } from '../../../src/core/tell/table.ts';
 import { type Dump, howToTable, readDump, workLink } from '../../cli/machine.ts';
+import { seed } from '../../form.ts';
 
 /** The rows as `route -n` would print them, with what they mean. */
 function print(dump: Dump, links: Link[] = [], savedDefaults: SavedDefault[] = []): string[] {
@@ -165,5 +166,6 @@ t.test('a mask has as many leading ones as the prefix is long', async () => {
       fc.integer({ min: 0, max: 32 }),
       length => bitsOf(maskOf(length)).join('') === '1'.repeat(length).padEnd(32, '0'),
     ),
+    { seed },
   );
 });
