@@ -366,11 +366,13 @@ scenario('restore without a daemon where there is little or nothing to go by', a
   );
   const { exitCode, stdout } = await ctl(lab, 'restore');
   t.equal(exitCode, 0);
-  t.match(stdout, /state\.json is of an earlier boot and is history now/);
+  t.match(stdout, /state is of an earlier boot and is history now/);
   await lab.shows(base);
   await lab.write('state/state.json', 'cut sho');
   t.match((await ctl(lab, 'restore')).stdout, /warning: DIR\/state\/state\.json is not JSON, or cut short/);
   await lab.shows(base);
+  t.equal(await readFile(join(lab.directory, 'state/state.json.rejected'), 'utf8'), 'cut sho', 'set aside');
+  await prints(lab, t, 'restore', 0, stays);
 });
 
 scenario('restore without a daemon where the state cannot be written', async (lab, t) => {

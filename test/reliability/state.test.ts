@@ -35,7 +35,8 @@ const lanes: Record<string, { loss: 'restore' | 'block'; prepare(lab: Lab): Prom
     loss: 'block',
     prepare: async lab => {
       await lab.ip('link del ppp0');
-      await lab.until(async () => (await lab.ip('route')).includes('unreachable default proto 173'));
+      // The file of the link that was up goes last.
+      await lab.until(async () => [...(await filesOf(lab)).keys()].every(name => !/\/\d+\.json$/.test(name)));
     },
   },
 };
