@@ -1,7 +1,8 @@
 import { type Family, familyOf, formatPrefix, parseDestination } from './prefix.ts';
 import { defaults, hopWords, type Nexthop, type Route } from './route.ts';
 
-const types = new Set(
+/** The types of routes, which a line begins with. */
+export const types = new Set(
   'unicast local broadcast multicast anycast throw unreachable prohibit blackhole nat'.split(' '),
 );
 /** What the kernel says about a route's state of the moment; nobody can add it and it says nothing about the route. */

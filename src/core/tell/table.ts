@@ -1,4 +1,4 @@
-import { type Family, parseDestination } from '../route/prefix.ts';
+import { type Family, parseDestination, widest } from '../route/prefix.ts';
 import type { Nexthop, Route } from '../route/route.ts';
 import { type Meaning, readMeanings, type Surroundings, titleOf } from './meaning.ts';
 
@@ -62,7 +62,7 @@ function rowOf(route: Route, hop: Nexthop): Row {
   const { family, dst, type, metric } = route;
   const prefix = parseDestination(dst, family);
   const length = prefix?.length ?? 0;
-  const isHost = length === (family === 'inet' ? 32 : 128);
+  const isHost = length === widest[family];
   const isRefused = type !== 'unicast';
   const gateway = hop.via?.split(' ').at(-1);
   const unset = family === 'inet' ? '0.0.0.0' : '::';
