@@ -143,10 +143,7 @@ class PrototypeError extends Error {
   }
 }
 
-/**
- * A table of this name would be everybody's: the parser's tables are plain objects.
- * @throws PrototypeError
- */
+/** A table of this name would be everybody's: the parser's are plain objects. @throws PrototypeError */
 function refusePrototypes(syntax: Syntax): void {
   traverseNodes(syntax, {
     enterNode: node => {

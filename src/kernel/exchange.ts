@@ -86,10 +86,7 @@ export class Exchange implements Request {
   }
 }
 
-/**
- * Is this the answer on standard output? It counts only as a whole: an `ip` whose lines are cut must not be believed, or a link
- * would seem gone, or a default to lead elsewhere.
- */
+/** Is this the mark on standard output? Only as a whole: of an `ip` whose lines are cut nothing is believed. */
 export function isMark(line: string): boolean {
   return /^1: lo: <[^>]*> mtu \d+ .* group .*\\\s+link\/\S+ [\d:]{17}\b/.test(line);
 }

@@ -19,10 +19,7 @@ export class IpBatch {
     this.#strict = new IpProcess(options, []);
   }
 
-  /**
-   * Asks questions in their order; each has its own answer, and one that fails does not stop the next.
-   * @throws IpError where ip cannot be asked at all.
-   */
+  /** Asks questions in their order; one that fails does not stop the next. @throws IpError: ip cannot be asked. */
   ask(questions: readonly string[]): Promise<Answer[]> {
     return this.#run(questions, 'question');
   }
@@ -32,10 +29,7 @@ export class IpBatch {
     return this.#run(commands, 'change');
   }
 
-  /**
-   * Carries out commands in their order until one is refused, in one exchange. Not more than one request at a time.
-   * @throws IpError where ip does not answer in time.
-   */
+  /** Carries out commands until one is refused, in one exchange. @throws IpError where ip does not answer in time. */
   async changeStrictly(commands: readonly string[]): Promise<Progress> {
     let progress: Progress = { done: 0 };
     if (commands.length === 0) return progress;

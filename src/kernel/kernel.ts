@@ -104,10 +104,7 @@ export class Kernel {
     return this.#cache.version !== this.#seen || this.#audit.isDue;
   }
 
-  /**
-   * What the kernel has now, as far as it matters.
-   * @throws IpError where ip cannot be asked.
-   */
+  /** What the kernel has now, as far as it matters. @throws IpError where ip cannot be asked. */
   async observe({ forwarding, destinations, news }: Questions): Promise<Observed> {
     if (news === 'all') await this.#executor.carryOut([]);
     if (!this.#barrier.isCaughtUp || this.#cache.doubt !== undefined) await this.#readUntilSure();
@@ -126,10 +123,7 @@ export class Kernel {
     };
   }
 
-  /**
-   * All that the kernel has, read from it.
-   * @throws IpError where ip cannot be asked.
-   */
+  /** All that the kernel has, read from it. @throws IpError where ip cannot be asked. */
   async survey({ forwarding }: { forwarding: boolean }): Promise<Observed> {
     const { links, addresses, routes, rules, proxyNeighbours } = await this.#tables.read();
     const read = forwarding ? await this.#tables.unannounced({ forwarding }) : undefined;
@@ -145,11 +139,7 @@ export class Kernel {
     };
   }
 
-  /**
-   * Carries out steps. What fails does not stop what does not need it. The results come in the order in which the kernel
-   * was asked.
-   * @throws IpError where ip cannot be asked.
-   */
+  /** Carries out steps: see Executor. @throws IpError where ip cannot be asked. */
   async apply(steps: readonly Step[]): Promise<StepResult[]> {
     this.#cache.expect(
       steps.flatMap(step =>

@@ -1,10 +1,7 @@
 import type { Step } from '../core/decide/plan.ts';
 import type { Answer } from './exchange.ts';
 
-/**
- * Steps that may be handed to the kernel together, in their order. A step is in a later wave than those that it needs, and
- * never before a step of an earlier stage.
- */
+/** Steps that may go to the kernel together: each in a later wave than what it needs, the stages in order. */
 export function wavesOf(steps: readonly Step[]): Step[][] {
   const waves: Step[][] = [];
   const stages = [...new Set(steps.map(({ stage }) => stage))].sort((a, b) => a - b);

@@ -1,10 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { connect } from 'node:net';
 
-/**
- * Every address of a name, as this machine resolves names (nsswitch.conf(5)). Rejects where there is none. `signal`: nobody
- * waits for the answer any more.
- */
+/** Every address of a name, by nsswitch.conf(5). Rejects where there is none. `signal`: nobody waits any more. */
 export type Resolve = (name: string, signal: AbortSignal) => Promise<string[]>;
 
 /** Longest name of the DNS, in bytes. */

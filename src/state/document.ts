@@ -15,10 +15,7 @@ export function documentOf(content: object): string {
   return `${JSON.stringify({ ...content, checksum: checksumOf(content) }, undefined, 2)}\n`;
 }
 
-/**
- * Reads a file that `documentOf` made, or a person: one without a checksum is taken as it is. Never throws, and never waits
- * for another process.
- */
+/** Reads what `documentOf` made, or a person (no checksum). Never throws, never waits for another process. */
 export function readDocument<T extends { bootId: string }>(
   path: string,
   { bootId, form, mostBytes }: { bootId: string; form: v.GenericSchema<unknown, T>; mostBytes: number },
@@ -47,10 +44,7 @@ export function unreadable(why: string): { is: 'unreadable'; why: string } {
   return { is: 'unreadable', why };
 }
 
-/**
- * The text of a plain file.
- * @throws Error of node:fs, or where it is something else than a plain file, or too long.
- */
+/** The text of a plain file. @throws Error of node:fs, or where it is none, or too long. */
 export function readPlainText(path: string, mostBytes: number): string {
   // Opening a fifo for reading would wait for a writer.
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

@@ -28,10 +28,7 @@ export class StateError extends Error {
   override readonly name = 'StateError';
 }
 
-/**
- * What must outlive the daemon, for as long as the machine runs: the saved defaults in `state.json`, each link in a file in
- * `links/`. Everything is synchronous and nothing is synced to a disk.
- */
+/** What must outlive the daemon: `state.json` has the saved defaults, `links/` a file a link. Nothing is synced. */
 export class StateDirectory {
   readonly #directory: string;
   readonly #stateFile: string;

@@ -20,10 +20,7 @@ export function linkFileIn(directory: string, { ifindex, order, lost }: Link): s
   return join(linksIn(directory), lost === true ? `${ifindex}.lost.${order}.json` : `${ifindex}.json`);
 }
 
-/**
- * The files of all links.
- * @throws Error of node:fs
- */
+/** The files of all links. @throws Error of node:fs */
 export function linkFilesIn(directory: string): string[] {
   const names = readdirSync(linksIn(directory)).filter(name => /^\d+(\.lost\.\d+)?\.json$/.test(name));
   return names.sort().map(name => join(linksIn(directory), name));

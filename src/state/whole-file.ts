@@ -37,10 +37,7 @@ export function removeTemporaries(directory: string): void {
   discardAll(directory, /^\..+\.json\.\d+$/);
 }
 
-/**
- * Removes a file of ours, if there is one. A directory is not ours: it is set aside.
- * @throws Error of node:fs
- */
+/** Removes a file of ours, if there is one. A directory is not ours: it is set aside. @throws Error of node:fs */
 export function clear(path: string): void {
   try {
     unlinkSync(path);

@@ -36,10 +36,7 @@ export interface Link extends Traits {
   asking?: boolean | undefined;
 }
 
-/**
- * The links that there are. Lists of links and links are never changed, only replaced, so that what is derived from one can be
- * memoized.
- */
+/** Links and lists of them are never changed, only replaced: what is derived from one can be memoized. */
 export interface Links {
   /** Those that a profile matches, and those that are lost and stop traffic until they return. */
   links: readonly Link[];

@@ -16,10 +16,7 @@ const lossless = new Set(
   ),
 );
 
-/**
- * Reads one line of `ip -o route show` (iproute2 6.x, without -d).
- * @returns undefined where the line is not a route.
- */
+/** Reads a line of `ip -o route show` (iproute2 6.x, without -d). @returns undefined where it is no route. */
 export function parseRoute(text: string, family: Family): Route | undefined {
   const words = text.replaceAll('\\', ' ').split(/\s+/).filter(Boolean);
   const type = types.has(words[0] ?? '') ? (words.shift() as string) : defaults.type;

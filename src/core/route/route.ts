@@ -85,10 +85,7 @@ export function isDefault(route: Route): boolean {
   return route.dst === 'default' && route.type === defaults.type && route.table === defaults.table;
 }
 
-/**
- * The words of a route to another destination over the same nexthops, with the same preferred source and path
- * attributes. Metric and protocol are left to the caller.
- */
+/** A route to another destination over the same nexthops, source and path attributes; no metric, no protocol. */
 export function alongside(uplink: Route, dst: string): string {
   const { nexthopId: id } = uplink;
   const several = uplink.nexthops.length > 1;

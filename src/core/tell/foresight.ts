@@ -7,10 +7,7 @@ import { devicesOf, identityOf, ownProtocol, type Route } from '../route/route.t
 import { parseRoute } from '../route/route-line.ts';
 import { compareRoutes } from '../route/table-order.ts';
 
-/**
- * What the kernel will have when pppd runs ip-up or ipv6-up: an interface that is up, with the addresses, and the
- * kernel's own routes to them. Where that is so already, nothing is changed.
- */
+/** What the kernel will have at ip-up or ipv6-up: the interface up, its addresses, and its own routes to them. */
 export function afterConnect(observed: Observed, event: LinkEvent): Observed {
   const { interface: dev, local, remote } = event;
   const family = familyOfEvent(event);
