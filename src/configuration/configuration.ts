@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type AST, getStaticTOMLValue, ParseError, parseTOML, traverseNodes } from 'toml-eslint-parser';
+import { type AST, getStaticTOMLValue, parseTOML, traverseNodes } from 'toml-eslint-parser';
 import * as v from 'valibot';
 import { type Profile, ProfileSchema } from '../core/link/profile.ts';
 import { hasCode, reasonOf } from '../core/tell/reason.ts';
@@ -116,7 +116,7 @@ function readProfiles(
     values = getStaticTOMLValue(syntax);
   } catch (error) {
     // A thousand brackets in each other are too many for the parser's stack.
-    const line = error instanceof ParseError || error instanceof PrototypeError ? error.lineNumber : 1;
+    const line = error instanceof Error && 'lineNumber' in error ? error.lineNumber : 1;
     faults.push(`${path}:${line}: not TOML: ${reasonOf(error)}`);
     return [];
   }
@@ -134,22 +134,14 @@ function readProfiles(
   });
 }
 
-class PrototypeError extends Error {
-  override readonly name = 'PrototypeError';
-  readonly lineNumber: number;
-  constructor(lineNumber: number) {
-    super('__proto__ is no name for a key');
-    this.lineNumber = lineNumber;
-  }
-}
-
-/** A table of this name would be everybody's: the parser's are plain objects. @throws PrototypeError */
+/** A table of this name would be everybody's: the parser's are plain objects. @throws Error with `lineNumber`. */
 function refusePrototypes(syntax: Syntax): void {
   traverseNodes(syntax, {
     enterNode: node => {
       const name = node.type === 'TOMLBare' ? node.name : node.type === 'TOMLQuoted' ? node.value : '';
       if (name !== '__proto__') return;
-      throw new PrototypeError(node.loc.start.line);
+      const lineNumber = node.loc.start.line;
+      throw Object.assign(new Error('__proto__ is no name for a key'), { lineNumber });
     },
     leaveNode: () => undefined,
   });

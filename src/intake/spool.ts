@@ -84,7 +84,7 @@ export class Spool {
       if (event.id === undefined) await unlink(path);
       else {
         this.#taken.set(event.id, Date.now());
-        await this.#keepId(path, event.id);
+        await rename(path, join(roomIn(this.#directory, '.taken'), event.id));
       }
       this.#stuck.delete(path);
     } catch (error) {
@@ -97,12 +97,7 @@ export class Spool {
     await this.#forgetOld();
   }
 
-  /** An event could not be handled and never will be: it is put into `rejected/`. */
-  async refuse({ path }: SpooledEvent, reason: string): Promise<void> {
-    await this.reject([{ path, why: `was not handled (${reason})` }]);
-  }
-
-  /** Files that are no events are put into `rejected/`. */
+  /** What is no event, or could not be handled and never will be, is put into `rejected/`. */
   async reject(files: readonly Unfit[]): Promise<void> {
     for (const path of await this.#rejected.add(files)) this.leave(path);
   }
@@ -161,10 +156,6 @@ export class Spool {
       if (isMissing(error)) return [];
       throw error;
     }
-  }
-
-  async #keepId(path: string, id: string): Promise<void> {
-    await rename(path, join(roomIn(this.#directory, '.taken'), id));
   }
 
   async #clearAbandoned(): Promise<void> {

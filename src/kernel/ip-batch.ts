@@ -93,10 +93,7 @@ export class IpBatch {
   }
 }
 
-/**
- * No control characters, which end a line or a word; no comment, quotation or continuation; no word that could be an
- * option. See getcmdline() and makeargs() in iproute2's lib/utils.c.
- */
+/** Only words that stand for themselves, and no options: getcmdline() and makeargs() in iproute2's lib/utils.c. */
 export function isPlain(command: string): boolean {
   return command.split(' ').every(word => /^(?!-)[^\p{Cc}"#'\\]+$/u.test(word));
 }

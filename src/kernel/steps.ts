@@ -15,10 +15,7 @@ export function wavesOf(steps: readonly Step[]): Step[][] {
   return waves;
 }
 
-/**
- * Does the answer leave open whether it is done? What "File exists" is said of may be this very route (of a batch that was
- * broken off and asked again) or another of its key, which IPv6 has no place beside. The next look tells.
- */
+/** Is it open whether it is done? "File exists" is said of this very route, or of another of its key. A look tells. */
 export function isUnsure(step: Step, error: string): boolean {
   return step.kind.startsWith('add-') && error.includes('File exists');
 }

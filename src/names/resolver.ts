@@ -16,10 +16,7 @@ export const resolveHere = async (name: string): Promise<string[]> => {
   return answers.map(({ address }) => address);
 };
 
-/**
- * Asks the program at a socket: the name and a newline there, an address a line back. The daemon's sandbox has no Internet
- * sockets, and name services may want them (src/ppp-routed-resolve.ts).
- */
+/** Asks src/ppp-routed-resolve.ts: a name there, an address a line back. The daemon itself has no Internet sockets. */
 export function resolveAt(path: string): Resolve {
   return (name, signal) =>
     new Promise((resolve, reject) => {

@@ -38,16 +38,9 @@ export function readTables(surroundings: Surroundings): Section[] {
   for (const route of surroundings.observed.routes) {
     const { family, table } = route;
     const key = `${family} ${table}`;
-    let section = sections.get(key);
-    if (section === undefined) {
-      section = {
-        family,
-        table,
-        title: `${family === 'inet' ? 'IPv4' : 'IPv6'}, ${titleOf(table)}`,
-        rows: [],
-      };
-      sections.set(key, section);
-    }
+    const title = `${family === 'inet' ? 'IPv4' : 'IPv6'}, ${titleOf(table)}`;
+    const section = sections.get(key) ?? { family, table, title, rows: [] };
+    sections.set(key, section);
     section.rows.push(...rowsOf(route, meaningOf(route)));
   }
   return [...sections.values()];
