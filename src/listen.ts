@@ -7,10 +7,7 @@ export type Place = { path: string; mode: number } | { fd: number };
 /** Connections that may wait to be accepted. */
 const backlog = 511;
 
-/**
- * Listens. A socket file that nobody answers on is a leftover and is replaced.
- * @throws Error where another daemon answers there, or the path cannot be used.
- */
+/** Listens; a leftover socket file is replaced. @throws Error: another daemon answers, or the path is unusable. */
 export async function listenAt(server: Server, place: Place): Promise<void> {
   if ('path' in place) {
     if (await isAnswered(place.path))

@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { BootIdError, bootIdOf } from './boot-id.ts';
 import { CommandError, exitStatus } from './cli/command-error.ts';
+import type { Call } from './cli/plan.ts';
 import type { RestoreRoom } from './cli/restore.ts';
 import type { StatusOptions } from './cli/status.ts';
 import { createTerminal } from './cli/terminal.ts';
 import type { WorkstationsOptions, WorkstationsRoom } from './cli/workstations.ts';
-import { ask, ControlError } from './control/control-client.ts';
+import { ask, ControlError, type ControlFault } from './control/control-client.ts';
 import { eventNames } from './core/link/event.ts';
 import type { Sight } from './core/tell/snapshot.ts';
 import { directoriesOf } from './directories.ts';
@@ -78,27 +79,23 @@ async function restoreOffline(): Promise<Sight> {
   }
 }
 
-function commandErrorOf({ code, message }: ControlError): CommandError {
-  switch (code) {
-    case 'absent':
-      return new CommandError('absent', message, 'Start it: systemctl start ppp-routed');
-    case 'denied':
-      return new CommandError('denied', message, 'Use sudo, or have root put you into the group ppp-routed');
-    case 'late':
-      return new CommandError(
-        'trouble',
-        message,
-        'It hangs. Restart it, routes stay: systemctl restart ppp-routed',
-      );
-    case 'broken':
-      return new CommandError('trouble', message, 'See what it says: journalctl -u ppp-routed');
-    case 'refused':
-      return new CommandError(
-        'trouble',
-        `ppp-routed could not do it: ${message}`,
-        'See: journalctl -u ppp-routed',
-      );
-  }
+/** What the person who typed the command is told, and can do. */
+const faults: Record<ControlFault, [code: CommandError['code'], advice: string]> = {
+  absent: ['absent', 'Start it: systemctl start ppp-routed'],
+  denied: ['denied', 'Use sudo, or have root put you into the group ppp-routed'],
+  late: ['trouble', 'It hangs. Restart it, routes stay: systemctl restart ppp-routed'],
+  broken: ['trouble', 'See what it says: journalctl -u ppp-routed'],
+  refused: ['trouble', 'See: journalctl -u ppp-routed'],
+};
+
+function commandErrorOf(error: ControlError): CommandError {
+  const [code, advice] = faults[error.code];
+  const { message } = error;
+  return new CommandError(
+    code,
+    error.code === 'refused' ? `ppp-routed could not do it: ${message}` : message,
+    advice,
+  );
 }
 
 const program = new Command('ppp-routectl')
@@ -111,14 +108,10 @@ const program = new Command('ppp-routectl')
     '\nExit status: 0 fine, 1 trouble found, 2 usage, 3 no daemon, or no leave to ask it.',
   );
 
-interface PlanOptions {
-  linkname?: string;
-  peername?: string;
-  call?: string;
-  pid?: string;
+type PlanOptions = Pick<Call, 'linkname' | 'peername' | 'call' | 'pid'> & {
   peerOption?: string[];
   json?: boolean;
-}
+};
 
 const json = ['--json', 'for programs'] as const;
 /** What only one command needs is loaded by that command. */

@@ -10,10 +10,7 @@ export interface OfflineOptions {
   print(sentence: string): void;
 }
 
-/**
- * What the daemon does at `restore`, once, in this process: no socket, no monitor. Only where no daemon answers: two
- * writers of one state file would undo each other's work.
- */
+/** The daemon's `restore` in this process. Only where no daemon answers: two would undo each other's work. */
 export async function restoreOffline({ kernel, store, bootId, print }: OfflineOptions) {
   const say = (_fields: object, sentence: string) => print(`  ${sentence}`);
   const warn = (_fields: object, sentence: string) => print(`  warning: ${sentence}`);
@@ -38,10 +35,7 @@ export async function restoreOffline({ kernel, store, bootId, print }: OfflineOp
   }
 }
 
-/**
- * A store in which every link is let go already, and what cannot be read is set aside: one look and one change then do, and a
- * daemon that starts later keeps to it.
- */
+/** A store in which every link is let go already: one look and one change do, and a later daemon keeps to it. */
 function releasing(store: Store): Store & { fault?: string } {
   const releasingStore: Store & { fault?: string } = {
     get unreadable() {

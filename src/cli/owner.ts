@@ -1,10 +1,7 @@
 import { statSync } from 'node:fs';
 import type { Store } from '../daemon/rooms.ts';
 
-/**
- * A store whose files stay its directory's owner's: the daemon is not root and must be able to read what root wrote. As that
- * owner, and not by chown afterwards: nothing that it planted there gets root's leave.
- */
+/** A store that writes as its directory's owner: the daemon is not root, and what is planted gets no leave of root's. */
 export function asOwnerOf(directory: string, store: Store): Store {
   const as = <T>(work: () => T) => asOwner(directory, work);
   return {

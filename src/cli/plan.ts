@@ -1,6 +1,6 @@
 import { decodeEvent } from '../core/link/event.ts';
 import { EventError } from '../core/link/fields.ts';
-import { RehearsalSchema } from '../core/tell/rehearsal.ts';
+import { type Rehearsal, RehearsalSchema } from '../core/tell/rehearsal.ts';
 import { CommandError, exitStatus } from './command-error.ts';
 import { printJson, type Room, readAnswer } from './room.ts';
 import type { Terminal } from './terminal.ts';
@@ -60,6 +60,8 @@ interface Change {
   route: string;
 }
 
+type Told = Pick<Rehearsal, 'event' | 'commands' | 'says'> & { changes: Change[] };
+
 /** Both tables in one, each in its own order. */
 function compareTables({ before, after }: { before: string[]; after: string[] }): Change[] {
   const changes: Change[] = [];
@@ -82,36 +84,19 @@ const marks = {
   kept: { sign: ' ', style: 'dim' },
 } as const;
 
-function describe(
-  {
-    event,
-    commands,
-    says,
-    changes,
-  }: { event: string; commands: string[]; says: string[]; changes: Change[] },
-  terminal: Terminal,
-): string {
-  const section = (title: string, lines: string[]) => ['', terminal.paint('bold', title), ...lines];
+function describe({ event, commands, says, changes }: Told, terminal: Terminal): string {
+  const section = (title: string, lines: string[]) =>
+    lines.length === 0 ? [] : ['', terminal.paint('bold', title), ...lines];
+  const indent = (lines: string[]) => lines.map(line => `  ${line}`);
+  const table = changes.map(({ change, route }) => {
+    const { sign, style } = marks[change];
+    return terminal.paint(style, `${sign} ${route}`);
+  });
   return [
     event,
-    ...(commands.length === 0
-      ? ['', 'No command would be run.']
-      : section(
-          'Would run, in this order (nothing was changed)',
-          commands.map(command => `  ${command}`),
-        )),
-    ...(says.length === 0
-      ? []
-      : section(
-          'Would hold then',
-          says.map(saying => `  ${saying}`),
-        )),
-    ...section(
-      'The table that would result: + added, - gone',
-      changes.map(({ change, route }) => {
-        const { sign, style } = marks[change];
-        return terminal.paint(style, `${sign} ${route}`);
-      }),
-    ),
+    ...(commands.length === 0 ? ['', 'No command would be run.'] : []),
+    ...section('Would run, in this order (nothing was changed)', indent(commands)),
+    ...section('Would hold then', indent(says)),
+    ...['', terminal.paint('bold', 'The table that would result: + added, - gone'), ...table],
   ].join('\n');
 }

@@ -19,29 +19,20 @@ function describeTables(
   { links, savedDefaults, observed }: Sight,
   { sections, terminal }: { sections: Section[]; terminal: Terminal },
 ): string {
-  const rules = observed.rules.filter(isOwn);
-  const sheltered = links.filter(({ profile }) => profile !== undefined).map(nameOf);
+  const section = (title: string, lines: string[]) =>
+    lines.length === 0 ? [] : [terminal.paint('bold', title), ...lines, ''];
+  const rules = observed.rules
+    .filter(isOwn)
+    .map(rule => `${rule.priority}: ${rule.selector}  ${terminal.paint('dim', wordsOfRule(rule))}`);
+  const managed = links.filter(({ profile }) => profile !== undefined).map(nameOf);
+  const saved = `Saved while ${managed.join(', ') || 'a link'} is up, and put back afterwards`;
   return [
-    ...sections.flatMap(section => [...describeSection(section, terminal), '']),
-    ...(rules.length === 0
-      ? []
-      : [
-          terminal.paint('bold', 'Rules of ppp-routed, in the order they are asked'),
-          ...rules.map(
-            rule => `${rule.priority}: ${rule.selector}  ${terminal.paint('dim', wordsOfRule(rule))}`,
-          ),
-          '',
-        ]),
-    ...(savedDefaults.length === 0
-      ? []
-      : [
-          terminal.paint(
-            'bold',
-            `Saved while ${sheltered.join(', ') || 'a link'} is up, and put back afterwards`,
-          ),
-          ...savedDefaults.map(({ route }) => route),
-          '',
-        ]),
+    ...sections.flatMap(one => [...describeSection(one, terminal), '']),
+    ...section('Rules of ppp-routed, in the order they are asked', rules),
+    ...section(
+      saved,
+      savedDefaults.map(({ route }) => route),
+    ),
     legendOf(sections),
   ].join('\n');
 }

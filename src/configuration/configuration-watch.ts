@@ -13,10 +13,7 @@ import { isWatched, type Watched, whatToWatch } from './watched.ts';
  * 3. At rest there is no timer.
  */
 
-/**
- * Calls back, once things have settled, after any of the files or the directory itself has changed; and when it has begun to
- * watch, which it does anew where it may have missed something: what was changed before is not told. Never ends.
- */
+/** Calls back after changes have settled, and when it begins to watch (anew): earlier changes are not told. Never ends. */
 export async function watchConfiguration(
   directory: string,
   { onChange, onWatching }: { onChange(): void; onWatching(): void },

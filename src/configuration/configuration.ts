@@ -1,11 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { getStaticTOMLValue, ParseError, parseTOML, traverseNodes } from 'toml-eslint-parser';
+import { type AST, getStaticTOMLValue, parseTOML, traverseNodes } from 'toml-eslint-parser';
 import * as v from 'valibot';
 import { type Profile, ProfileSchema } from '../core/link/profile.ts';
 import { hasCode, reasonOf } from '../core/tell/reason.ts';
-import { momentOf } from './moment.ts';
-import { readPlainFile } from './plain-file.ts';
+import { momentOf, readPlainFile } from './plain-file.ts';
 
 /** A configuration that cannot be used; every fault has its file, line and key. */
 export class ConfigurationError extends Error {
@@ -117,7 +116,7 @@ function readProfiles(
     values = getStaticTOMLValue(syntax);
   } catch (error) {
     // A thousand brackets in each other are too many for the parser's stack.
-    const line = error instanceof ParseError || error instanceof PrototypeError ? error.lineNumber : 1;
+    const line = error instanceof Error && 'lineNumber' in error ? error.lineNumber : 1;
     faults.push(`${path}:${line}: not TOML: ${reasonOf(error)}`);
     return [];
   }
@@ -135,25 +134,14 @@ function readProfiles(
   });
 }
 
-class PrototypeError extends Error {
-  override readonly name = 'PrototypeError';
-  readonly lineNumber: number;
-  constructor(lineNumber: number) {
-    super('__proto__ is no name for a key');
-    this.lineNumber = lineNumber;
-  }
-}
-
-/**
- * A table of this name would be everybody's: the parser's tables are plain objects.
- * @throws PrototypeError
- */
+/** A table of this name would be everybody's: the parser's are plain objects. @throws Error with `lineNumber`. */
 function refusePrototypes(syntax: Syntax): void {
   traverseNodes(syntax, {
     enterNode: node => {
       const name = node.type === 'TOMLBare' ? node.name : node.type === 'TOMLQuoted' ? node.value : '';
       if (name !== '__proto__') return;
-      throw new PrototypeError(node.loc.start.line);
+      const lineNumber = node.loc.start.line;
+      throw Object.assign(new Error('__proto__ is no name for a key'), { lineNumber });
     },
     leaveNode: () => undefined,
   });
@@ -185,37 +173,21 @@ function knownKeys(under: readonly string[], issue: v.BaseIssue<unknown>): strin
 /** The line on which a key stands, or the nearest key above it that the file has. */
 function lineOfKey(syntax: Syntax, keys: readonly unknown[]): number {
   let best = { depth: 0, line: 1 };
-  const seek = (node: unknown, prefix: readonly unknown[]): void => {
-    if (!isNode(node)) return;
-    const own = 'resolvedKey' in node ? (node.resolvedKey as unknown[]) : keysOf(node);
-    const here = node.type === 'TOMLTable' ? own : [...prefix, ...own];
-    const matches = here.every((key, i) => key === keys[i]);
-    if (!matches) return;
-    if (here.length > best.depth) best = { depth: here.length, line: node.loc.start.line };
-    for (const child of childrenOf(node)) seek(child, here);
-  };
-  for (const node of syntax.body[0].body) seek(node, []);
+  traverseNodes(syntax, {
+    enterNode: node => {
+      const path = node.type === 'TOMLTable' || node.type === 'TOMLKeyValue' ? pathTo(node) : [];
+      if (path.length > best.depth && path.every((key, i) => key === keys[i]))
+        best = { depth: path.length, line: node.loc.start.line };
+    },
+    leaveNode: () => undefined,
+  });
   return best.line;
 }
 
-interface SyntaxNode {
-  type: string;
-  loc: { start: { line: number } };
-}
-
-function isNode(node: unknown): node is SyntaxNode {
-  return typeof node === 'object' && node !== null && 'type' in node && 'loc' in node;
-}
-
-function keysOf(node: SyntaxNode): unknown[] {
-  if (!('key' in node) || !isNode(node.key) || !('keys' in node.key) || !Array.isArray(node.key.keys))
-    return [];
-  return node.key.keys.map((key: { name?: unknown; value?: unknown }) => key.name ?? key.value);
-}
-
-function childrenOf(node: SyntaxNode): unknown[] {
-  if ('body' in node && Array.isArray(node.body)) return node.body;
-  if ('value' in node && isNode(node.value) && 'body' in node.value && Array.isArray(node.value.body))
-    return node.value.body;
-  return [];
+/** The keys that lead to a node, from the top. */
+function pathTo(node: AST.TOMLNode | null): readonly unknown[] {
+  if (node === null) return [];
+  if (node.type === 'TOMLTable') return node.resolvedKey;
+  const own = node.type === 'TOMLKeyValue' ? getStaticTOMLValue(node.key) : [];
+  return [...pathTo(node.parent), ...own];
 }

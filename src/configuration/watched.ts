@@ -5,10 +5,7 @@ import { hasCode } from '../core/tell/reason.ts';
 /** Stands for every name of a profile, also of one that is not there yet. */
 const anyProfile = '*.toml';
 
-/**
- * What the configuration depends on: directories, in the order from the root, with the names in each; and the files
- * themselves, which may be written to by another name (a hard link, a bind mount).
- */
+/** Directories from the root, with the names in each; and files, which a hard link may change by another name. */
 export interface Watched {
   directories: ReadonlyMap<string, ReadonlySet<string>>;
   files: readonly string[];

@@ -2,10 +2,7 @@ import { connect } from 'node:net';
 import { reasonOf } from '../core/tell/reason.ts';
 import type { Request } from './control-socket.ts';
 
-/**
- * Why there is no answer. `absent`: nobody listens. `denied`: not for this user. `late`: the daemon hangs. `broken`: it went
- * away, or what it said makes no sense. `refused`: it could not do what was asked, and says why.
- */
+/** `late`: the daemon hangs. `broken`: it went away, or makes no sense. `refused`: it could not, and says why. */
 export type ControlFault = 'absent' | 'denied' | 'late' | 'broken' | 'refused';
 
 export class ControlError extends Error {

@@ -4,10 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { EventError, messageLimit } from '../core/link/fields.ts';
 import { isMissing } from '../core/tell/reason.ts';
 
-/**
- * Calls the function for each, one after the other. It may use the calls that wait for the file system: to hand each of them
- * to another thread takes many times longer. The daemon's other work has a turn every few milliseconds.
- */
+/** Calls back for each in turn, file calls included (a thread costs more). Other work goes on in between. */
 export async function forEachInTurns<T>(items: readonly T[], act: (item: T) => void): Promise<void> {
   for (const [index, item] of items.entries()) {
     if (index % 100 === 99) await setImmediate();
@@ -32,10 +29,7 @@ export function readSmallFile(path: string): Buffer | undefined {
   }
 }
 
-/**
- * A directory in the spool that is the daemon's own.
- * @throws Error where something else has the name: a link would lead out of the spool.
- */
+/** The daemon's own directory in the spool. @throws Error where something else, such as a link, has the name. */
 export function roomIn(spool: string, name: '.taken' | 'rejected'): string {
   const path = join(spool, name);
   const found = statusOf(path);

@@ -9,10 +9,7 @@ export type Reply =
   /** `saved`: what the event changed is in memory only, and on disk when this resolves. */
   | { ok: false; code: ReplyCode; text: string; saved?: Promise<void> };
 
-/**
- * Asks the hook for what names the server of its link. Resolves with the peer-options, or with undefined where no
- * sound answer came within 300 ms. Never rejects. Asks once, however often it is called.
- */
+/** Asks the hook, once, for the peer-options of its link; undefined: no sound answer in 300 ms. Never rejects. */
 export type AskTransport = () => Promise<string[] | undefined>;
 
 export interface HookSocketOptions {
@@ -79,10 +76,7 @@ function createAsk(socket: Socket, { onRefused }: HookSocketOptions): AskTranspo
   };
 }
 
-/**
- * Reads up to the empty line, or more bytes than a message may have. What comes later is discarded.
- * @throws EventError where the client takes too long or half-closes before, an Error where it goes away.
- */
+/** Reads up to the empty line or the limit. @throws EventError: late or incomplete; Error: the client went away. */
 function readMessage(socket: Socket, patience: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     let bytes = Buffer.alloc(0);

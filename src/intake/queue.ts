@@ -88,7 +88,7 @@ export class Queue {
       .then(() => before)
       .then(
         () => spool.take(spooled),
-        (error: unknown) => spool.refuse(spooled, reasonOf(error)),
+        (error: unknown) => spool.reject([{ path, why: `was not handled (${reasonOf(error)})` }]),
       );
     this.#putAway.set(event.interface, putAway);
     void putAway.then(() => {

@@ -15,10 +15,7 @@ interface RejectedOptions {
   onTrouble(message: string): void;
 }
 
-/**
- * `rejected/` in the spool, where a person looks at what could not be applied. The first files stay there, because they tell
- * how it began; when there are `limit` of them, others are deleted.
- */
+/** `rejected/` in the spool, for a person to look at. The first `limit` files stay: they tell how it began. */
 export class Rejected {
   readonly #options: RejectedOptions;
 

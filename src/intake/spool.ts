@@ -17,10 +17,7 @@ export interface SpoolOptions {
   onTrouble(message: string): void;
 }
 
-/**
- * `spool/` in the runtime directory: events in the order of their numbers. Those that have been taken stay in `.taken/` for
- * a minute, under their ids. Everything else there is not ours to touch.
- */
+/** `spool/`: events by their numbers. `.taken/` has the ids of the last minute. All else is not ours to touch. */
 export class Spool {
   readonly #directory: string;
   readonly #onTrouble: SpoolOptions['onTrouble'];
@@ -40,10 +37,7 @@ export class Spool {
     this.#rejected = new Rejected({ directory, onTrouble });
   }
 
-  /**
-   * Makes the directory if the package's tmpfiles.d has not, clears what hooks that were killed left half written, and
-   * recalls what the last daemon has taken. Never throws: without a spool there is still the socket.
-   */
+  /** Makes the directory, clears what killed hooks left, recalls what was taken. Never throws: there is the socket. */
   async prepare(): Promise<void> {
     try {
       await mkdir(this.#directory, { recursive: true, mode: 0o700 });
@@ -54,10 +48,7 @@ export class Spool {
     }
   }
 
-  /**
-   * The events that wait, oldest first, and the files that are no events. Behind one that cannot be read now none is handed on,
-   * because the order of a link is that of its numbers: whoever watches is called again.
-   */
+  /** The events that wait, oldest first, up to one that cannot be read now; and the files that are no events. */
   async read(): Promise<{ events: SpooledEvent[]; unfit: Unfit[] }> {
     const events: SpooledEvent[] = [];
     const unfit: Unfit[] = [];
@@ -93,7 +84,7 @@ export class Spool {
       if (event.id === undefined) await unlink(path);
       else {
         this.#taken.set(event.id, Date.now());
-        await this.#keepId(path, event.id);
+        await rename(path, join(roomIn(this.#directory, '.taken'), event.id));
       }
       this.#stuck.delete(path);
     } catch (error) {
@@ -106,12 +97,7 @@ export class Spool {
     await this.#forgetOld();
   }
 
-  /** An event could not be handled and never will be: it is put into `rejected/`. */
-  async refuse({ path }: SpooledEvent, reason: string): Promise<void> {
-    await this.reject([{ path, why: `was not handled (${reason})` }]);
-  }
-
-  /** Files that are no events are put into `rejected/`. */
+  /** What is no event, or could not be handled and never will be, is put into `rejected/`. */
   async reject(files: readonly Unfit[]): Promise<void> {
     for (const path of await this.#rejected.add(files)) this.leave(path);
   }
@@ -121,10 +107,7 @@ export class Spool {
     return this.#taken.has(id);
   }
 
-  /**
-   * Calls back when an event may have been added. Returns how to stop. The directory may be removed and made anew: then
-   * another is to be watched.
-   */
+  /** Calls back when an event may have been added, whatever becomes of the directory. Returns how to stop. */
   watch(onChange: () => void): () => void {
     this.#onChange = onChange;
     let watcher: FSWatcher | undefined;
@@ -173,10 +156,6 @@ export class Spool {
       if (isMissing(error)) return [];
       throw error;
     }
-  }
-
-  async #keepId(path: string, id: string): Promise<void> {
-    await rename(path, join(roomIn(this.#directory, '.taken'), id));
   }
 
   async #clearAbandoned(): Promise<void> {

@@ -23,10 +23,7 @@ const isOurs = /^\[NEXTHOP\](?:Deleted )?id 417300000[01] /;
 /** How long a monitor that missed a barrier is not waited for, in milliseconds; doubled up to the daemon's retry interval. */
 const backoff = { first: 1000, longest: 4000 };
 
-/**
- * A change without effect that is made behind others. The kernel announces changes in their order, so when the monitor
- * announces this one it has announced all before it.
- */
+/** A change without effect behind others: the kernel announces in order, so all before it has been announced. */
 export class Barrier {
   readonly #options: BarrierOptions;
   /** Has a monitor been started at all? */
@@ -65,10 +62,7 @@ export class Barrier {
     return true;
   }
 
-  /**
-   * The commands of a new barrier, to be carried out behind others; `wait` must follow. None where the monitor is not to be
-   * waited for.
-   */
+  /** The commands of a new barrier; `wait` must follow. None where the monitor is not to be waited for. */
   raise(): readonly string[] {
     this.#isCaughtUp = false;
     this.#awaited = undefined;

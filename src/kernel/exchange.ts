@@ -1,14 +1,16 @@
+import type { Request } from './ip-process.ts';
+
+/*
+ * INVARIANTS
+ * 1. Every question is followed by two marks, one for each of ip's outputs; a change, which prints nothing but complaints,
+ *    by one. It is answered when its marks have come back; nothing that ip prints for it can be taken for another's.
+ */
+
 /** What `ip` said to one command. */
 export interface Answer {
   lines: string[];
   /** The kernel's or ip's complaint; undefined on success. */
   error?: string;
-}
-
-/** How an `ip` came to its end; `missing`: it never ran. */
-export interface Ending {
-  missing: boolean;
-  message: string;
 }
 
 /** What prints something is followed by a mark on standard output too. */
@@ -23,29 +25,30 @@ export const mark = {
 };
 const errorPrinted = 'Object "answered" is unknown, try "ip help".';
 
-/** The answers to the commands of one request, as far as they have come. */
-export class Exchange {
+/** Commands that are each answered on their own, and their answers as far as they have come. */
+export class Exchange implements Request {
+  readonly text: string;
   readonly answers: Answer[] = [];
   /** Complaints of the command that is being answered. */
   complaint = '';
-  ending: Ending | undefined;
-  onEnd: () => void = () => undefined;
   readonly #commands: readonly string[];
   readonly #kind: Kind;
-  readonly #whenComplete: () => void;
-  #outputs: string[][] = [[]];
-  #errors: string[] = [];
+  readonly #outputs: string[][] = [[]];
+  readonly #errors: string[] = [];
 
-  constructor(request: { commands: readonly string[]; kind: Kind; whenComplete: () => void }) {
-    this.#commands = request.commands;
-    this.#kind = request.kind;
-    this.#whenComplete = request.whenComplete;
+  constructor(commands: readonly string[], kind: Kind) {
+    this.#commands = commands;
+    this.#kind = kind;
+    const marks = `${kind === 'question' ? `${mark.command}\n` : ''}${mark.errorCommand}\n`;
+    this.text = commands.map(command => `${reminderFor(command)}${command}\n${marks}`).join('');
   }
 
-  /** What is written to `ip` for them. */
-  get text(): string {
-    const marks = `${this.#kind === 'question' ? `${mark.command}\n` : ''}${mark.errorCommand}\n`;
-    return this.#commands.map(command => `${reminderFor(command)}${command}\n${marks}`).join('');
+  get isComplete(): boolean {
+    return this.answers.length === this.#commands.length;
+  }
+
+  get unanswered(): string {
+    return this.#commands[this.answers.length] ?? '';
   }
 
   takeOutput(line: string): void {
@@ -80,14 +83,10 @@ export class Exchange {
       const error = this.#errors[this.answers.length] ?? '';
       this.answers.push(error === '' ? { lines } : { lines, error });
     }
-    if (this.answers.length === this.#commands.length) this.#whenComplete();
   }
 }
 
-/**
- * Is this the answer on standard output? It counts only as a whole: an `ip` whose lines are cut must not be believed, or a link
- * would seem gone, or a default to lead elsewhere.
- */
+/** Is this the mark on standard output? Only as a whole: of an `ip` whose lines are cut nothing is believed. */
 export function isMark(line: string): boolean {
   return /^1: lo: <[^>]*> mtu \d+ .* group .*\\\s+link\/\S+ [\d:]{17}\b/.test(line);
 }

@@ -5,7 +5,6 @@ import type { Barrier } from './barrier.ts';
 import type { Answer } from './exchange.ts';
 import type { IpBatch } from './ip-batch.ts';
 import { failureOf, isUnsure, wavesOf } from './steps.ts';
-import type { StrictBatch } from './strict-batch.ts';
 
 /*
  * INVARIANTS
@@ -15,7 +14,6 @@ import type { StrictBatch } from './strict-batch.ts';
 
 export interface ExecutorOptions {
   batches: Record<Family, IpBatch>;
-  strictBatches: Record<Family, StrictBatch>;
   barrier: Barrier;
   /** The kernel or ip would not carry out a step. */
   onRefused(): void;
@@ -32,8 +30,8 @@ export class Executor {
   }
 
   /**
-   * Carries out steps, and a barrier behind them. What fails does not stop what does not need it. The results come in the order in which the kernel
-   * was asked.
+   * Carries out steps, and a barrier behind them. What fails does not stop what does not need it. The results come in the order
+   * in which the kernel was asked.
    * @throws IpError where ip cannot be asked.
    */
   async carryOut(steps: readonly Step[]): Promise<StepResult[]> {
@@ -51,9 +49,9 @@ export class Executor {
     family: Family,
     { steps, isLast, results }: { steps: readonly Step[]; isLast: boolean; results: Results },
   ): Promise<void> {
-    const { barrier, strictBatches } = this.#options;
+    const { barrier, batches } = this.#options;
     const commands = [...steps.map(commandOf), ...(isLast ? barrier.raise() : [])];
-    const { done, error } = await strictBatches[family].run(commands);
+    const { done, error } = await batches[family].changeStrictly(commands);
     for (const step of steps.slice(0, done)) results.set(step, { step });
     if (done === commands.length) return isLast ? barrier.wait() : undefined;
     const [failed] = steps.slice(done);

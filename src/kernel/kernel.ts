@@ -12,7 +12,6 @@ import { IpMonitor } from './ip-monitor.ts';
 import { KernelCache } from './kernel-cache.ts';
 import { Names } from './names.ts';
 import { parseAddress, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
-import { StrictBatch } from './strict-batch.ts';
 import { type Reading, Tables } from './tables.ts';
 
 /*
@@ -43,7 +42,6 @@ const mostNames = 50_000;
 export class Kernel {
   readonly #options: KernelOptions;
   readonly #batches: Record<Family, IpBatch>;
-  readonly #strictBatches: Record<Family, StrictBatch>;
   readonly #monitor: IpMonitor;
   readonly #names = new Names();
   readonly #cache = new KernelCache(face => this.#hearName(face));
@@ -62,14 +60,10 @@ export class Kernel {
     this.#options = options;
     // What made one hang may have made the others hang: all are started anew, not one after the other's deadline.
     const onHung = (since: number) => {
-      for (const process of this.#processes) process.distrust(since);
+      for (const family of families) this.#batches[family].distrust(since);
     };
     const ofFamily = (family: Family) => ({ family, environment, deadline, onHung });
     this.#batches = { inet: new IpBatch(ofFamily('inet')), inet6: new IpBatch(ofFamily('inet6')) };
-    this.#strictBatches = {
-      inet: new StrictBatch(ofFamily('inet')),
-      inet6: new StrictBatch(ofFamily('inet6')),
-    };
     this.#tables = new Tables(this.#batches);
     this.#barrier = new Barrier({
       change: async commands => (await this.#batches.inet.change(commands)).at(-1)?.error === undefined,
@@ -79,7 +73,6 @@ export class Kernel {
     });
     this.#executor = new Executor({
       batches: this.#batches,
-      strictBatches: this.#strictBatches,
       barrier: this.#barrier,
       onRefused: () => this.#cache.suspect('a change was refused'),
     });
@@ -103,7 +96,7 @@ export class Kernel {
   listen(): void {
     this.#listens = true;
     this.#monitor.start();
-    this.#strictBatches.inet.startSoon();
+    this.#batches.inet.prepare();
   }
 
   /** Has anything changed since somebody looked? */
@@ -111,31 +104,29 @@ export class Kernel {
     return this.#cache.version !== this.#seen || this.#audit.isDue;
   }
 
-  /**
-   * What the kernel has now, as far as it matters.
-   * @throws IpError where ip cannot be asked.
-   */
+  /** What the kernel has now, as far as it matters. @throws IpError where ip cannot be asked. */
   async observe({ forwarding, destinations, news }: Questions): Promise<Observed> {
     if (news === 'all') await this.#executor.carryOut([]);
-    if (news === 'heard') await this.#tables.touch();
     if (!this.#barrier.isCaughtUp || this.#cache.doubt !== undefined) await this.#readUntilSure();
     if (this.#cache.rulesAreOld) await this.#readRules();
     if (this.#audit.isDue) await this.#compare();
-    const read = forwarding ? await this.#tables.forwarding() : undefined;
+    // 'heard': something is asked in any case, to know that ip answers.
+    const read =
+      forwarding || news === 'heard' || this.#cache.proxyNeighboursAreOld
+        ? await this.#tables.unannounced({ forwarding })
+        : undefined;
     if (read !== undefined) this.#cache.takeProxyNeighbours(read.proxyNeighbours);
-    else if (this.#cache.proxyNeighboursAreOld)
-      this.#cache.takeProxyNeighbours(await this.#tables.proxyNeighbours());
     this.#seen = this.#cache.version;
-    return { ...this.#cache.observed(destinations), ...(read && { forwarding: read.forwarding }) };
+    return {
+      ...this.#cache.observed(destinations),
+      ...(read && forwarding && { forwarding: read.forwarding }),
+    };
   }
 
-  /**
-   * All that the kernel has, read from it.
-   * @throws IpError where ip cannot be asked.
-   */
+  /** All that the kernel has, read from it. @throws IpError where ip cannot be asked. */
   async survey({ forwarding }: { forwarding: boolean }): Promise<Observed> {
     const { links, addresses, routes, rules, proxyNeighbours } = await this.#tables.read();
-    const read = forwarding ? await this.#tables.forwarding() : undefined;
+    const read = forwarding ? await this.#tables.unannounced({ forwarding }) : undefined;
     const both = <T>(lines: Reading['routes'], read: (line: string, family: Family) => T | undefined) =>
       families.flatMap(family => lines[family].flatMap(line => read(line, family) ?? []));
     return {
@@ -148,11 +139,7 @@ export class Kernel {
     };
   }
 
-  /**
-   * Carries out steps. What fails does not stop what does not need it. The results come in the order in which the kernel
-   * was asked.
-   * @throws IpError where ip cannot be asked.
-   */
+  /** Carries out steps: see Executor. @throws IpError where ip cannot be asked. */
   async apply(steps: readonly Step[]): Promise<StepResult[]> {
     this.#cache.expect(
       steps.flatMap(step =>
@@ -171,11 +158,7 @@ export class Kernel {
   close(): void {
     this.#audit.stop();
     this.#monitor.close();
-    for (const process of this.#processes) process.close();
-  }
-
-  get #processes(): (IpBatch | StrictBatch)[] {
-    return families.flatMap(family => [this.#batches[family], this.#strictBatches[family]]);
+    for (const family of families) this.#batches[family].close();
   }
 
   #hear(line: string): void {
@@ -196,7 +179,7 @@ export class Kernel {
     this.#names.forget();
     for (const known of this.#cache.interfaces) this.#names.hear(known);
     this.#names.hear(face);
-    for (const process of this.#processes) process.renew();
+    for (const family of families) this.#batches[family].renew();
     if (news !== 'renamed') return;
     this.#cache.suspect(`${face.name} had another name`);
     if (this.#listens) this.#monitor.restart();

@@ -7,10 +7,7 @@ export type NameNews =
   /** The interface had another name: what is printed would still call it by that. */
   | 'renamed';
 
-/**
- * The names and indexes of interfaces since the `ip` processes were started. A long-lived `ip` looks each up once and
- * keeps it for as long as it runs: ll_name_to_index() and ll_index_to_name() in iproute2's ll_map.c.
- */
+/** Names and indexes since the `ip` were started: each looks one up once (ll_name_to_index() in iproute2's ll_map.c). */
 export class Names {
   readonly #indexes = new Map<string, number>();
   readonly #names = new Map<number, string>();

@@ -1,5 +1,5 @@
 import type { Address, Interface, ProxyNeighbour, Rule } from '../core/route/observed.ts';
-import { type Family, familyOf } from '../core/route/prefix.ts';
+import { type Family, familyOf, widest } from '../core/route/prefix.ts';
 
 /** One line of `ip -o link show`: `6: ppp0: <POINTOPOINT,UP> mtu …`. */
 export function parseInterface(line: string): Interface | undefined {
@@ -16,14 +16,14 @@ export function parseInterface(line: string): Interface | undefined {
 export function parseAddress(line: string): Address | undefined {
   const found = /^\d+: (\S+)\s+(inet6?) ([0-9a-f.:]+)(?: peer ([0-9a-f.:]+))?(?:\/(\d+))?/.exec(line);
   if (found === null) return undefined;
-  const [, dev = '', family, address = '', peer, length] = found;
+  const [, dev = '', word, address = '', peer, length] = found;
   if (/^[^\\]* tentative\b/.test(line)) return undefined;
-  const widest = family === 'inet' ? 32 : 128;
+  const family = word === 'inet' ? 'inet' : 'inet6';
   return {
     dev,
-    family: family === 'inet' ? 'inet' : 'inet6',
+    family,
     address,
-    length: length === undefined ? widest : Number(length),
+    length: length === undefined ? widest[family] : Number(length),
     ...(peer === undefined ? {} : { peer }),
   };
 }

@@ -1,6 +1,6 @@
-import { type Family, formatPrefix, parseDestination } from '../core/route/prefix.ts';
+import { type Family, formatPrefix, parseDestination, widest } from '../core/route/prefix.ts';
 import { identityOf, isOwn, type Route } from '../core/route/route.ts';
-import { parseRoute } from '../core/route/route-line.ts';
+import { parseRoute, types } from '../core/route/route-line.ts';
 
 /** A line of `ip -o route show`, and as much of it as its place in the table needs. */
 export class RouteEntry {
@@ -35,8 +35,7 @@ export class RouteEntry {
     this.text = text;
     this.#family = family;
     this.destination = destination;
-    const length = destination.split('/')[1] ?? (family === 'inet' ? 32 : 128);
-    this.length = destination === 'default' ? 0 : Number(length);
+    this.length = destination === 'default' ? 0 : Number(destination.split('/')[1] ?? widest[family]);
   }
 
   /** undefined where it cannot be read after all: then it is not there for anybody. */
@@ -74,7 +73,4 @@ export class RouteEntry {
   }
 }
 
-const types = new Set(
-  'unicast local broadcast multicast anycast throw unreachable prohibit blackhole nat'.split(' '),
-);
 const telling = new Set(['table', 'tos', 'metric', 'proto', 'dev', 'src', 'nhid']);

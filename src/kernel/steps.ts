@@ -1,10 +1,7 @@
 import type { Step } from '../core/decide/plan.ts';
 import type { Answer } from './exchange.ts';
 
-/**
- * Steps that may be handed to the kernel together, in their order. A step is in a later wave than those that it needs, and
- * never before a step of an earlier stage.
- */
+/** Steps that may go to the kernel together: each in a later wave than what it needs, the stages in order. */
 export function wavesOf(steps: readonly Step[]): Step[][] {
   const waves: Step[][] = [];
   const stages = [...new Set(steps.map(({ stage }) => stage))].sort((a, b) => a - b);
@@ -18,10 +15,7 @@ export function wavesOf(steps: readonly Step[]): Step[][] {
   return waves;
 }
 
-/**
- * Does the answer leave open whether it is done? What "File exists" is said of may be this very route (of a batch that was
- * broken off and asked again) or another of its key, which IPv6 has no place beside. The next look tells.
- */
+/** Is it open whether it is done? "File exists" is said of this very route, or of another of its key. A look tells. */
 export function isUnsure(step: Step, error: string): boolean {
   return step.kind.startsWith('add-') && error.includes('File exists');
 }

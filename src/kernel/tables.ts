@@ -1,6 +1,7 @@
 import type { Family } from '../core/route/prefix.ts';
 import { ownProtocol } from '../core/route/route.ts';
-import { type IpBatch, IpError } from './ip-batch.ts';
+import type { IpBatch } from './ip-batch.ts';
+import { IpError } from './ip-process.ts';
 import { parseForwarding } from './parse.ts';
 
 /** What `ip` printed of the whole of the kernel's tables, a line each. */
@@ -11,6 +12,8 @@ export interface Reading {
   rules: Readonly<Record<Family, readonly string[]>>;
   proxyNeighbours: Readonly<Record<Family, readonly string[]>>;
 }
+
+type Unannounced = Pick<Reading, 'proxyNeighbours'> & { forwarding: Set<string> };
 
 const routesOf = 'route show table main';
 const ownRoutesOf = `route show table all proto ${ownProtocol.number}`;
@@ -55,32 +58,19 @@ export class Tables {
     };
   }
 
-  /** The least that can be asked, to know that `ip` answers. */
-  async touch(): Promise<void> {
-    await this.#look('inet', [proxiesOf]);
-  }
-
   async rules(family: Family): Promise<string[]> {
     return (await this.#look(family, [rulesOf]))(rulesOf);
   }
 
-  async proxyNeighbours(): Promise<Reading['proxyNeighbours']> {
+  /** What the monitor does not announce: the proxy neighbours, and the interfaces that forward (ip-netconf(8)). */
+  async unannounced({ forwarding }: { forwarding: boolean }): Promise<Unannounced> {
     const [inet, inet6] = await Promise.all([
-      this.#look('inet', [proxiesOf]),
-      this.#look('inet6', [proxiesOf]),
-    ]);
-    return { inet: inet(proxiesOf), inet6: inet6(proxiesOf) };
-  }
-
-  /** The interfaces that forward (ip-netconf(8)), and the proxy neighbours: these answer only where it does. */
-  async forwarding(): Promise<{ forwarding: Set<string>; proxyNeighbours: Reading['proxyNeighbours'] }> {
-    const [inet, inet6] = await Promise.all([
-      this.#look('inet', [forwardingOf, proxiesOf]),
+      this.#look('inet', forwarding ? [forwardingOf, proxiesOf] : [proxiesOf]),
       this.#look('inet6', [proxiesOf]),
     ]);
     return {
-      forwarding: new Set(inet(forwardingOf).flatMap(line => parseForwarding(line) ?? [])),
       proxyNeighbours: { inet: inet(proxiesOf), inet6: inet6(proxiesOf) },
+      forwarding: new Set(inet(forwardingOf).flatMap(line => parseForwarding(line) ?? [])),
     };
   }
 

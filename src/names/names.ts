@@ -4,10 +4,7 @@ import type { Resolve } from './resolver.ts';
 /** How long a name may take to resolve: a hook waits 2 s for the whole of its event. Milliseconds. */
 const patience = 1200;
 
-/**
- * Looks names up: every address that they have, and the names that have none, or none in time. Never rejects.
- * What several links ask for at once is asked once.
- */
+/** Every address of names, and the names without one, or without one in time. Asks once. Never rejects. */
 export function createLookUp(resolve: Resolve) {
   const underWay = new Map<string, Promise<string[]>>();
   const addressesOf = (name: string): Promise<string[]> => {

@@ -1,10 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { connect } from 'node:net';
 
-/**
- * Every address of a name, as this machine resolves names (nsswitch.conf(5)). Rejects where there is none. `signal`: nobody
- * waits for the answer any more.
- */
+/** Every address of a name, by nsswitch.conf(5). Rejects where there is none. `signal`: nobody waits any more. */
 export type Resolve = (name: string, signal: AbortSignal) => Promise<string[]>;
 
 /** Longest name of the DNS, in bytes. */
@@ -19,10 +16,7 @@ export const resolveHere = async (name: string): Promise<string[]> => {
   return answers.map(({ address }) => address);
 };
 
-/**
- * Asks the program at a socket: the name and a newline there, an address a line back. The daemon's sandbox has no Internet
- * sockets, and name services may want them (src/ppp-routed-resolve.ts).
- */
+/** Asks src/ppp-routed-resolve.ts: a name there, an address a line back. The daemon itself has no Internet sockets. */
 export function resolveAt(path: string): Resolve {
   return (name, signal) =>
     new Promise((resolve, reject) => {

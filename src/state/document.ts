@@ -15,10 +15,7 @@ export function documentOf(content: object): string {
   return `${JSON.stringify({ ...content, checksum: checksumOf(content) }, undefined, 2)}\n`;
 }
 
-/**
- * Reads a file that `documentOf` made, or a person: one without a checksum is taken as it is. Never throws, and never waits
- * for another process.
- */
+/** Reads what `documentOf` made, or a person (no checksum). Never throws, never waits for another process. */
 export function readDocument<T extends { bootId: string }>(
   path: string,
   { bootId, form, mostBytes }: { bootId: string; form: v.GenericSchema<unknown, T>; mostBytes: number },
@@ -31,8 +28,10 @@ export function readDocument<T extends { bootId: string }>(
     if (error instanceof SyntaxError) return unreadable('is not JSON, or cut short');
     return unreadable(`cannot be read: ${reasonOf(error)}`);
   }
-  const itsBoot = bootIdIn(parsed);
-  if (isDamaged(parsed)) {
+  const { checksum, ...rest }: Record<string, unknown> = Object(parsed);
+  const itsBoot = typeof rest.bootId === 'string' ? rest.bootId : undefined;
+  // A flipped bit can leave a route that reads well and leads astray.
+  if (checksum !== undefined && checksum !== checksumOf(rest)) {
     if (itsBoot !== undefined && isAnotherBootId(itsBoot, bootId)) return { is: 'of another boot' };
     return unreadable('is damaged: its checksum does not fit');
   }
@@ -47,10 +46,7 @@ export function unreadable(why: string): { is: 'unreadable'; why: string } {
   return { is: 'unreadable', why };
 }
 
-/**
- * The text of a plain file.
- * @throws Error of node:fs, or where it is something else than a plain file, or too long.
- */
+/** The text of a plain file. @throws Error of node:fs, or where it is none, or too long. */
 export function readPlainText(path: string, mostBytes: number): string {
   // Opening a fifo for reading would wait for a writer.
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -68,22 +64,7 @@ export function tooLong(length: number, mostBytes: number): Error {
   return new Error(`too long: ${length} bytes, and ${mostBytes} at most are read`);
 }
 
-/** A flipped bit can leave a route that reads well and leads astray. */
-function isDamaged(parsed: unknown): boolean {
-  if (typeof parsed !== 'object' || parsed === null || !('checksum' in parsed)) return false;
-  const { checksum, ...rest } = parsed;
-  return checksum !== checksumOf(rest);
-}
-
-function bootIdIn(parsed: unknown): string | undefined {
-  if (typeof parsed !== 'object' || parsed === null || !('bootId' in parsed)) return undefined;
-  return typeof parsed.bootId === 'string' ? parsed.bootId : undefined;
-}
-
-/**
- * Whether a file whose checksum does not fit had another boot's id put in by somebody. A flipped bit changes one character
- * of the id; two flipped bits make characters that no id has.
- */
+/** Did somebody put another boot's id in? A flipped bit changes one character; two make ones that no id has. */
 function isAnotherBootId(theirs: string, ours: string): boolean {
   if (Math.abs(theirs.length - ours.length) > 1) return true;
   const differing = [...theirs].filter((character, at) => character !== ours[at]);

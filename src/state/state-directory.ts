@@ -2,13 +2,12 @@ import { existsSync } from 'node:fs';
 import type { Link } from '../core/link/link.ts';
 import type { SavedDefault } from '../core/link/state.ts';
 import { hasCode, isMissing, reasonOf } from '../core/tell/reason.ts';
-import { documentOf, type Reading } from './document.ts';
+import { documentOf } from './document.ts';
 import { formNumber, mostBytes, mostLinkBytes } from './form.ts';
 import { historyNotice, type Notice, type Unreadable, warningsOf } from './notice.ts';
-import { linkFileIn, linkFilesIn, linksIn, readLink, readState, stateFileIn } from './state-files.ts';
+import { linkFileIn, linkFilesIn, linksIn, readFileOf, stateFileIn } from './state-files.ts';
 import { type Content, readStateBefore, removeLinksBefore, removeStateBefore } from './upgrade.ts';
-import { clear, discard, setAside } from './way.ts';
-import { removeTemporaries, writeWhole } from './whole-file.ts';
+import { clear, discard, removeTemporaries, setAside, writeWhole } from './whole-file.ts';
 
 /*
  * INVARIANTS
@@ -19,7 +18,7 @@ import { removeTemporaries, writeWhole } from './whole-file.ts';
  */
 
 /** What was found, and what a person should know about it. */
-export interface Loaded extends Content {
+export interface Loaded extends Omit<Content, 'schema'> {
   notices: Notice[];
   unreadable: Unreadable[];
 }
@@ -29,10 +28,7 @@ export class StateError extends Error {
   override readonly name = 'StateError';
 }
 
-/**
- * What must outlive the daemon, for as long as the machine runs: the saved defaults in `state.json`, each link in a file in
- * `links/`. Everything is synchronous and nothing is synced to a disk.
- */
+/** What must outlive the daemon: `state.json` has the saved defaults, `links/` a file a link. Nothing is synced. */
 export class StateDirectory {
   readonly #directory: string;
   readonly #stateFile: string;
@@ -120,13 +116,15 @@ export class StateDirectory {
     const links = new Map<string, Link>();
     let isAnotherBoot = false;
     for (const path of paths) {
-      const reading = path === this.#stateFile ? this.#readState() : this.#readLink(path);
+      const reading = readFileOf(this.#directory, { path, bootId: this.#boot() });
       if (reading.is === 'unreadable') this.#unreadable.set(path, reading.why);
       if (reading.is === 'of another boot') {
         isAnotherBoot = true;
         discard(path);
       }
       if (reading.is !== 'read') continue;
+      if (reading.content.schema !== formNumber)
+        this.#unwritten = { ...reading.content, done: () => removeLinksBefore(this.#directory) };
       loaded.savedDefaults.push(...reading.content.savedDefaults);
       // state.json is read first: links in it are a person's, or of the version before.
       for (const link of reading.content.links) {
@@ -137,20 +135,6 @@ export class StateDirectory {
     loaded.links = [...links.values()].sort(byOrder);
     if (isAnotherBoot) loaded.notices.push(historyNotice(this.#directory));
     return loaded;
-  }
-
-  #readState(): Reading<Content> {
-    const reading = readState(this.#directory, this.#boot());
-    if (reading.is === 'read' && reading.content.schema !== formNumber)
-      this.#unwritten = { ...reading.content, done: () => removeLinksBefore(this.#directory) };
-    return reading;
-  }
-
-  #readLink(path: string): Reading<Content> {
-    const reading = readLink(path, { directory: this.#directory, bootId: this.#boot() });
-    return reading.is === 'read'
-      ? { is: 'read', content: { savedDefaults: [], links: [reading.content] } }
-      : reading;
   }
 
   /** Where `links/` cannot be listed, it is unreadable itself. */

@@ -20,33 +20,24 @@ export function linkFileIn(directory: string, { ifindex, order, lost }: Link): s
   return join(linksIn(directory), lost === true ? `${ifindex}.lost.${order}.json` : `${ifindex}.json`);
 }
 
-/**
- * The files of all links.
- * @throws Error of node:fs
- */
+/** The files of all links. @throws Error of node:fs */
 export function linkFilesIn(directory: string): string[] {
   const names = readdirSync(linksIn(directory)).filter(name => /^\d+(\.lost\.\d+)?\.json$/.test(name));
   return names.sort().map(name => join(linksIn(directory), name));
 }
 
-/** Never throws. `schema` is the number of the form it has. */
-export function readState(directory: string, bootId: string): Reading<Content & { schema: number }> {
-  const reading = readDocument(stateFileIn(directory), { bootId, form: StateForm, mostBytes });
-  if (reading.is !== 'read') return reading;
-  const { schema, savedDefaults } = reading.content;
-  if (!('links' in reading.content)) return { is: 'read', content: { schema, savedDefaults, links: [] } };
-  const whole = contentOf(reading.content, directory);
-  return whole.is === 'read' ? { is: 'read', content: { schema, ...whole.content } } : whole;
-}
-
-/** Never throws. */
-export function readLink(
-  path: string,
-  { directory, bootId }: { directory: string; bootId: string },
-): Reading<Link> {
+/** What `state.json` or the file of a link holds. Never throws. */
+export function readFileOf(
+  directory: string,
+  { path, bootId }: { path: string; bootId: string },
+): Reading<Content> {
+  if (path === stateFileIn(directory)) {
+    const reading = readDocument(path, { bootId, form: StateForm, mostBytes });
+    return reading.is === 'read' ? contentOf(reading.content, directory) : reading;
+  }
   const reading = readDocument(path, { bootId, form: LinkForm, mostBytes: mostLinkBytes });
   if (reading.is !== 'read') return reading;
-  const { link } = reading.content;
+  const { schema, link } = reading.content;
   if (linkFileIn(directory, link) !== path) return unreadable('is not a state: its name is another link’s');
-  return { is: 'read', content: link };
+  return { is: 'read', content: { schema, savedDefaults: [], links: [link] } };
 }

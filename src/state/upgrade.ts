@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Link } from '../core/link/link.ts';
@@ -7,10 +6,12 @@ import { LinkSchema, type SavedDefault } from '../core/link/state.ts';
 import { reasonOf } from '../core/tell/reason.ts';
 import { type Reading, readDocument, readPlainText, unreadable } from './document.ts';
 import { mostBytes, type Whole, WholeForm } from './form.ts';
-import { discard } from './way.ts';
+import { discard, discardAll } from './whole-file.ts';
 
-/** What a state directory holds. */
+/** What a state directory, or a file of it, holds. */
 export interface Content {
+  /** The number of its form. */
+  schema: number;
   savedDefaults: SavedDefault[];
   links: Link[];
 }
@@ -30,12 +31,17 @@ export function readStateBefore(directory: string, bootId: string): Reading<Cont
   return result;
 }
 
-/** What a state of form 1 stands for: most of many links are in a file beside it. */
+/** What `state.json` stands for: in form 1 most of many links are in a file beside it. */
 export function contentOf(
-  { savedDefaults, links, more }: Omit<Whole, 'schema' | 'bootId'>,
+  {
+    schema,
+    savedDefaults,
+    links = [],
+    more,
+  }: Omit<Content, 'links'> & Partial<Pick<Whole, 'links' | 'more'>>,
   directory: string,
 ): Reading<Content> {
-  if (more === undefined) return { is: 'read', content: { savedDefaults, links } };
+  if (more === undefined) return { is: 'read', content: { schema, savedDefaults, links } };
   try {
     const text = readPlainText(join(directory, more.file), mostBytes);
     if (nameFor(text) !== more.file)
@@ -43,7 +49,7 @@ export function contentOf(
     const read = v.parse(v.array(LinkSchema), JSON.parse(text));
     const superseded = new Set([...more.gone, ...links.map(keyOf)]);
     const rest = read.filter(link => !superseded.has(keyOf(link)));
-    return { is: 'read', content: { savedDefaults, links: [...rest, ...links] } };
+    return { is: 'read', content: { schema, savedDefaults, links: [...rest, ...links] } };
   } catch (error) {
     return unreadable(`cannot be read: ${more.file}: ${reasonOf(error)}`);
   }
@@ -57,10 +63,7 @@ export function removeStateBefore(directory: string): void {
 
 /** Removes the link files of form 1. Never throws. */
 export function removeLinksBefore(directory: string): void {
-  try {
-    for (const name of readdirSync(directory))
-      if (/^links-[0-9a-f]{32}\.json$/.test(name)) discard(join(directory, name));
-  } catch {}
+  discardAll(directory, /^links-[0-9a-f]{32}\.json$/);
 }
 
 function keyOf({ order, lost }: Link): number {

@@ -7,10 +7,7 @@ export function watchdogTime(environment: NodeJS.ProcessEnv, pid: number): numbe
   return isOurs && microseconds > 0 ? microseconds / 1000 : undefined;
 }
 
-/**
- * Gives systemd the sign of life, twice in the time that it waits: each time a look at the kernel has come to its end. A
- * timer alone would say no more than that timers run.
- */
+/** Gives the sign of life twice in that time, after a look at the kernel: a timer alone would prove nothing. */
 export function keepWatchdogFed(
   time: number | undefined,
   { notify, look }: { notify: Notify; look: () => Promise<unknown> },

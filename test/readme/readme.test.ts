@@ -8,7 +8,7 @@ import t, { type Test } from 'tap';
 import * as v from 'valibot';
 import packageJson from '../../package.json' with { type: 'json' };
 import { loadConfiguration } from '../../src/configuration/configuration.ts';
-import { modes } from '../../src/core/decide/modes/index.ts';
+import { modes } from '../../src/core/decide/modes.ts';
 import { ProfileSchema } from '../../src/core/link/profile.ts';
 import { findObstacle, Machine } from './machine.ts';
 import { type Command, patternOf, readReadme } from './readme.ts';

@@ -12,7 +12,7 @@ import {
   rulePriority,
 } from '../route/own-route.ts';
 import { type Family, families, formatPrefix, parsePrefix } from '../route/prefix.ts';
-import { modes } from './modes/index.ts';
+import { modes } from './modes.ts';
 
 /** A link that a profile matches, and that can carry packets or whose loss stops them. */
 export interface ActiveLink {

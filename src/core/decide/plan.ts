@@ -46,10 +46,7 @@ export function planSteps(observed: Observed, wanted: Wanted): Step[] {
   });
   const others = absent
     .filter(({ purpose }) => purpose !== 'default')
-    .map(({ route, purpose, over }) => ({
-      ...addRoute(route, purpose, []),
-      ...(over !== undefined && { over }),
-    }));
+    .map(({ route, purpose, over }) => ({ ...addRoute(route, purpose, []), ...(over && { over }) }));
   const pins = others.filter(isPin);
   const defaults = absent
     .filter(({ purpose }) => purpose === 'default')
@@ -72,41 +69,24 @@ export function planSteps(observed: Observed, wanted: Wanted): Step[] {
       .map((rule): Step => ({ kind: 'delete-rule', rule, stage: stage.delete, needs: [] })),
     ...wanted.displace
       .filter(route => !missing(route))
-      .map(
-        (route): Step => ({
-          kind: 'delete-route',
-          route,
-          because: 'displaced',
-          stage: stage.delete,
-          // Where ours is there already, the pins may be missing yet.
-          needs: ofFamily(route.family, [...pins, ...defaults]),
-        }),
-      ),
+      // Where ours is there already, the pins may be missing yet.
+      .map(route => deleteRoute(route, 'displaced', ofFamily(route.family, [...pins, ...defaults]))),
     ...observed.routes
       .filter(route => isOwn(route) && !wantedHere.has(identityOf(route)))
       // Whoever has read the whole table knows them in another order than who has heard of one after the other.
       .sort((a, b) => (identityOf(a) < identityOf(b) ? -1 : 1))
-      .map(
-        (route): Step => ({
-          kind: 'delete-route',
-          route,
-          because: 'obsolete',
-          stage: stage.delete,
-          needs: [],
-        }),
-      ),
+      .map(route => deleteRoute(route, 'obsolete', [])),
   ];
   return [...restores, ...others, ...proxySteps(observed, wanted), ...defaults, ...rules, ...deletes];
 }
 
 function addRoute(route: Route, purpose: Purpose | 'restore', needs: Step[]): Step {
-  return {
-    kind: 'add-route',
-    route,
-    purpose,
-    stage: purpose === 'default' ? stage.default : stage.alongside,
-    needs,
-  };
+  const turn = purpose === 'default' ? stage.default : stage.alongside;
+  return { kind: 'add-route', route, purpose, stage: turn, needs };
+}
+
+function deleteRoute(route: Route, because: 'displaced' | 'obsolete', needs: Step[]): Step {
+  return { kind: 'delete-route', route, because, stage: stage.delete, needs };
 }
 
 function isPin(step: Step): boolean {
@@ -164,17 +144,8 @@ export function commandOf(step: Step): string {
 
 /** The family a step is for. */
 export function familyOfStep(step: Step): Family {
-  switch (step.kind) {
-    case 'add-route':
-    case 'delete-route':
-      return step.route.family;
-    case 'add-rule':
-    case 'delete-rule':
-      return step.rule.family;
-    case 'add-proxy':
-    case 'delete-proxy':
-      return step.neighbour.family;
-  }
+  const { family } = 'route' in step ? step.route : 'rule' in step ? step.rule : step.neighbour;
+  return family;
 }
 
 /** The same as a person types it. */

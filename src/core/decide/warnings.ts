@@ -5,8 +5,7 @@ import { ownMetric } from '../route/own-route.ts';
 import { covers, type Prefix, parsePrefix } from '../route/prefix.ts';
 import { devicesOf, type Route } from '../route/route.ts';
 import type { Demand } from './demand.ts';
-import { modes } from './modes/index.ts';
-import { everything } from './modes/mode.ts';
+import { everything, modes } from './modes.ts';
 import { uplinkDefaults } from './uplink.ts';
 
 /** What is as it is configured, and yet may surprise, in sentences. `beside`: the uplink defaults that stay beside ours. */

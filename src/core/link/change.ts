@@ -150,10 +150,7 @@ export function lookupsOf(links: readonly Link[], isMeant: (link: Link) => boole
   });
 }
 
-/**
- * A link with the servers that are known without a question, and the question. While it has no answer the addresses of before
- * hold on: without them the default would leave the link for as long.
- */
+/** A link with the servers known without a question, and the question: until it is answered earlier ones hold on. */
 function seek(link: Link, { earlier, asksHook }: Omit<Lookup, 'link'>): { link: Link; lookups: Lookup[] } {
   const { addresses, names } = wantedServers(link);
   if (names.length === 0 && !asksHook)
@@ -167,10 +164,7 @@ function seek(link: Link, { earlier, asksHook }: Omit<Lookup, 'link'>): { link: 
   return { link: asking, lookups: [{ link: asking, earlier, asksHook }] };
 }
 
-/**
- * The dark since the loss of a link is over when another of its profile takes the default, in the families that that one
- * has. One that cannot (its server is not known) leaves it dark: there would be nothing but the uplink.
- */
+/** The dark after a loss ends, by family, when a link of the profile takes the default: one whose server is known. */
 function endDark({ links, others }: Links, returned: Link): Links {
   if (returned.lost === true || !links.some(link => isLostOf(link, returned))) return { links, others };
   const over = families.filter(family => returned[family] !== undefined);

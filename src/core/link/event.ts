@@ -38,10 +38,7 @@ export interface LinkEvent {
  */
 export const interfaceName = /^(?!-)(?!\.{1,2}$)(?!.*["#'\\@:])[!-.0-~]{1,15}$/;
 
-/**
- * Reads one event. Every byte is hostile until it has passed here: PEERNAME comes from the far end.
- * @throws EventError with VERSION, FIELD or SIZE.
- */
+/** Reads one event; every byte is hostile until it has passed here. @throws EventError: VERSION, FIELD, SIZE. */
 export function decodeEvent(bytes: Buffer): LinkEvent {
   const fields = readFields(bytes);
   const take = takeFrom(fields);

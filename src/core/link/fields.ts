@@ -25,10 +25,7 @@ export function isComplete(bytes: Buffer): boolean {
   return bytes[0] === 0x0a || bytes.includes('\n\n');
 }
 
-/**
- * Reads the lines of a message, by key. Every byte is hostile until it has passed here.
- * @throws EventError with FIELD or SIZE.
- */
+/** Reads the lines of a message, by key. Every byte is hostile. @throws EventError with FIELD or SIZE. */
 export function readFields(bytes: Buffer): Map<string, string[]> {
   if (bytes.length > messageLimit)
     throw new EventError('SIZE', `a message is at most ${messageLimit} bytes, this has ${bytes.length}`);

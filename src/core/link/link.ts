@@ -36,10 +36,7 @@ export interface Link extends Traits {
   asking?: boolean | undefined;
 }
 
-/**
- * The links that there are. Lists of links and links are never changed, only replaced, so that what is derived from one can be
- * memoized.
- */
+/** Links and lists of them are never changed, only replaced: what is derived from one can be memoized. */
 export interface Links {
   /** Those that a profile matches, and those that are lost and stop traffic until they return. */
   links: readonly Link[];
@@ -70,11 +67,8 @@ export interface Arrival {
 /** The links after an event. `interfaces` is what the kernel has: an event is a hint to look, the kernel decides. */
 export function applyEvent(known: Links, arrival: Arrival, interfaces: readonly Interface[]): Applied {
   const { event } = arrival;
-  const family = familyOfEvent(event);
   const face = interfaceNamed(interfaces, event.interface);
-  return event.name.endsWith('-up')
-    ? applyUp(known, { ...arrival, family, face })
-    : applyDown(known, { ...arrival, family, face });
+  return event.name.endsWith('-up') ? applyUp(known, arrival, face) : applyDown(known, event, face);
 }
 
 /** The family whose coming or going an event tells. */
@@ -82,12 +76,8 @@ export function familyOfEvent({ name }: LinkEvent): Family {
   return name.startsWith('ipv6-') ? 'inet6' : 'inet';
 }
 
-interface Happening extends Arrival {
-  family: Family;
-  face: Interface | undefined;
-}
-
-function applyUp(links: Links, { event, arrival, profiles, family, face }: Happening): Applied {
+function applyUp(links: Links, { event, arrival, profiles }: Arrival, face: Interface | undefined): Applied {
+  const family = familyOfEvent(event);
   const unchanged = (because: string): Applied => ({ links, outcome: 'stale', because });
   // pppd runs ip-up even if the link went away while ip-pre-up was running.
   if (face === undefined) return unchanged(`there is no interface ${event.interface}`);
@@ -122,7 +112,8 @@ function applyUp(links: Links, { event, arrival, profiles, family, face }: Happe
   return { links: replaceLinks(links, { gone, come: [link] }), outcome: isSame ? 'repeated' : 'up', link };
 }
 
-function applyDown(links: Links, { event, family, face }: Happening): Applied {
+function applyDown(links: Links, event: LinkEvent, face: Interface | undefined): Applied {
+  const family = familyOfEvent(event);
   const unchanged = (because: string): Applied => ({ links, outcome: 'stale', because });
   const [link] = presentLinks(links, one => one.interface === event.interface);
   if (link === undefined) return unchanged(`${event.interface} was not up`);
@@ -173,10 +164,7 @@ export function afterEnd(link: Link): Link[] {
   return [{ ...link, lost: true, asking: undefined }];
 }
 
-/**
- * The links whose interface is still there, under the name that it has now. Links are dropped by index, not by name:
- * pppd killed by a signal runs no ip-down, and its successor may already have the name.
- */
+/** The links whose interface is there, under its present name. By index: a successor may already have the name. */
 export function dropVanished(
   links: readonly Link[],
   interfaces: readonly Interface[],

@@ -108,10 +108,7 @@ export function serversOf(profile: Profile): 'auto' | 'none' | string[] {
   return typeof server === 'string' ? [server] : server;
 }
 
-/**
- * The profile of a link: the first, in the order of the files, of which every given `match` holds. A profile without
- * `match` matches the links whose ipparam is its name.
- */
+/** The first profile of which every given `match` holds; without `match` its name is the link's ipparam. */
 export function profileFor(profiles: readonly Profile[], link: Traits): Profile | undefined {
   if (isOtherManagers(link)) return undefined;
   return profiles.find(profile => {

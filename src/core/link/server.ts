@@ -9,10 +9,7 @@ const pptpOptionsWithValue = new Set(
   ),
 );
 
-/**
- * The servers that lines of a peers file name: `pty "pptp SERVER …"` (pptp(8)) and `pptp_server SERVER`
- * (accel-pptp's plugin). PPPoE has none.
- */
+/** The servers in a peers file: `pty "pptp SERVER …"` (pptp(8)), `pptp_server SERVER` (accel-pptp's plugin). */
 export function serversInPeerOptions(lines: readonly string[]): string[] {
   return lines.flatMap(line => {
     const [option, ...rest] = line.trim().split(/\s+/);

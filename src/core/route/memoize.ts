@@ -1,7 +1,4 @@
-/**
- * Memoizes a function of one object, weakly: the result lives as long as the object. Only for objects that are never changed
- * but replaced.
- */
+/** Memoizes a function of an object that is never changed but replaced. The result lives as long as the object. */
 export function memoize<Thing extends object, T>(find: (thing: Thing) => T): (thing: Thing) => T {
   const cache = new WeakMap<Thing, { value: T }>();
   return thing => {

@@ -5,6 +5,9 @@ export type Family = 'inet' | 'inet6';
 
 export const families = ['inet', 'inet6'] as const satisfies Family[];
 
+/** The length of a prefix that is one address, in bits. */
+export const widest: Record<Family, number> = { inet: 32, inet6: 128 };
+
 /** A prefix in the kernel's sense: an address and how many of its leading bits count. */
 export interface Prefix {
   family: Family;
@@ -26,10 +29,9 @@ function readPrefix(text: string): Prefix | undefined {
   const [address = '', length, rest] = text.split('/');
   const family = familyOf(address);
   if (family === undefined || rest !== undefined) return undefined;
-  const widest = family === 'inet' ? 32 : 128;
   if (length !== undefined && !/^\d{1,3}$/.test(length)) return undefined;
-  const bits = length === undefined ? widest : Number(length);
-  return bits > widest ? undefined : { family, address: ipaddr.parse(address), length: bits };
+  const bits = length === undefined ? widest[family] : Number(length);
+  return bits > widest[family] ? undefined : { family, address: ipaddr.parse(address), length: bits };
 }
 
 /** A destination as `ip route` prints it: `default` is the prefix of length 0 of the family it stands in. */
@@ -47,11 +49,10 @@ export function covers(cover: { outer: Prefix; inner: Prefix }): boolean {
 /** The prefix in the text `ip` prints: host bits cleared, no length on a host route, `default` for length 0. */
 export function formatPrefix(prefix: Prefix): string {
   if (prefix.length === 0) return 'default';
-  const widest = prefix.family === 'inet' ? 32 : 128;
   const bytes = prefix.address.toByteArray().map((byte, i) => {
     const bits = Math.min(8, Math.max(0, prefix.length - i * 8));
     return byte & (0xff00 >> bits) & 0xff;
   });
   const network = ipaddr.fromByteArray(bytes).toString();
-  return prefix.length === widest ? network : `${network}/${prefix.length}`;
+  return prefix.length === widest[prefix.family] ? network : `${network}/${prefix.length}`;
 }

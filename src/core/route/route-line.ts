@@ -2,7 +2,8 @@ import { memoizeText } from './memoize.ts';
 import { type Family, familyOf, formatPrefix, parseDestination } from './prefix.ts';
 import { defaults, hopWords, type Nexthop, type Route } from './route.ts';
 
-const types = new Set(
+/** The types of routes, which a line begins with. */
+export const types = new Set(
   'unicast local broadcast multicast anycast throw unreachable prohibit blackhole nat'.split(' '),
 );
 /** What the kernel says about a route's state of the moment; nobody can add it and it says nothing about the route. */
@@ -16,10 +17,7 @@ const lossless = new Set(
   ),
 );
 
-/**
- * Reads one line of `ip -o route show` (iproute2 6.x, without -d).
- * @returns undefined where the line is not a route.
- */
+/** Reads a line of `ip -o route show` (iproute2 6.x, without -d). @returns undefined where it is no route. */
 export function parseRoute(text: string, family: Family): Route | undefined {
   return routeOf[family](text);
 }

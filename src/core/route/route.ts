@@ -1,10 +1,7 @@
 import { memoize } from './memoize.ts';
 import type { Family } from './prefix.ts';
 
-/**
- * The routing-protocol number of every route and rule that is ours (RTA_PROTOCOL, FRA_PROTOCOL in rtnetlink(7)).
- * Free in iproute2's own list; the package registers the name in rt_protos.d.
- */
+/** The protocol number of all that is ours (RTA_PROTOCOL in rtnetlink(7)); the package registers the name. */
 export const ownProtocol = { number: '173', name: 'ppp-routed' } as const;
 
 export interface Nexthop {
@@ -52,10 +49,7 @@ export function devicesOf(route: Route): string[] {
   return route.nexthops.flatMap(hop => (hop.dev === undefined ? [] : [hop.dev]));
 }
 
-/**
- * What makes two routes the same route. Scope and IPv6 preference are left out: the kernel sets them from the rest when
- * they are not given. So is the device of a route that leads nowhere, which IPv6 prints as `dev lo`.
- */
+/** What makes two routes the same, without what the kernel sets by itself: scope, preference, `dev lo` of a refusal. */
 export const identityOf = memoize((route: Route): string => {
   const { nexthopId } = route;
   const hops =
@@ -85,10 +79,7 @@ export function isDefault(route: Route): boolean {
   return route.dst === 'default' && route.type === defaults.type && route.table === defaults.table;
 }
 
-/**
- * The words of a route to another destination over the same nexthops, with the same preferred source and path
- * attributes. Metric and protocol are left to the caller.
- */
+/** A route to another destination over the same nexthops, source and path attributes; no metric, no protocol. */
 export function alongside(uplink: Route, dst: string): string {
   const { nexthopId: id } = uplink;
   const several = uplink.nexthops.length > 1;

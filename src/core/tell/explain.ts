@@ -5,10 +5,7 @@ import { type ReadRule, readRule } from '../route/rule.ts';
 import type { LocalMatch } from './lookup.ts';
 import { type Step, searchTable, searchTheRest } from './search.ts';
 
-/**
- * Where packets to an address go. `delivered`: to this machine or to everybody on a network. `refused`: a route or a rule
- * says no. `lost`: no route leads there.
- */
+/** `delivered`: to this machine or to all on a network. `refused`: by a route or a rule. `lost`: no route. */
 export type Verdict = 'routed' | 'delivered' | 'refused' | 'lost';
 
 export interface Explanation {
@@ -22,10 +19,7 @@ export interface Explanation {
   doubts: string[];
 }
 
-/**
- * Which route carries packets that this machine sends to an address, and why: the rules in the order of their priorities,
- * in each table the longest prefix, then the metric, then the order (ip-rule(8), ip-route(8)).
- */
+/** Which route carries what this machine sends to an address, and why: the order of ip-rule(8), ip-route(8). */
 export function explain(destination: Prefix, observed: Observed): Explanation {
   const search = { destination, observed };
   const steps: Step[] = [];

@@ -1,21 +1,16 @@
 import type { Step } from '../decide/plan.ts';
 import type { LinkEvent } from '../link/event.ts';
-import type { Link } from '../link/link.ts';
+import { familyOfEvent, type Link } from '../link/link.ts';
 import type { Address, Observed } from '../route/observed.ts';
-import type { Family } from '../route/prefix.ts';
+import { type Family, widest } from '../route/prefix.ts';
 import { devicesOf, identityOf, ownProtocol, type Route } from '../route/route.ts';
 import { parseRoute } from '../route/route-line.ts';
 import { compareRoutes } from '../route/table-order.ts';
 
-const widest: Record<Family, number> = { inet: 32, inet6: 128 };
-
-/**
- * What the kernel will have when pppd runs ip-up or ipv6-up: an interface that is up, with the addresses, and the
- * kernel's own routes to them. Where that is so already, nothing is changed.
- */
+/** What the kernel will have at ip-up or ipv6-up: the interface up, its addresses, and its own routes to them. */
 export function afterConnect(observed: Observed, event: LinkEvent): Observed {
   const { interface: dev, local, remote } = event;
-  const family = familyOf(event);
+  const family = familyOfEvent(event);
   const connected = withInterface(observed, dev);
   const isThere = ({ address, peer }: Address) => address === local && (peer ?? local) === (remote ?? local);
   if (local === undefined || connected.addresses.some(own => own.dev === dev && isThere(own)))
@@ -34,7 +29,7 @@ export function afterConnect(observed: Observed, event: LinkEvent): Observed {
 /** What the kernel will have when pppd runs ip-down: the addresses are gone, and the interface is down with the last family. */
 export function afterDisconnect(observed: Observed, event: LinkEvent, link: Link | undefined): Observed {
   const dev = event.interface;
-  const family = familyOf(event);
+  const family = familyOfEvent(event);
   const stays = (family === 'inet' ? link?.inet6 : link?.inet) !== undefined;
   const isLost = (one: { family: Family }) => !stays || one.family === family;
   return {
@@ -95,10 +90,6 @@ export function afterStep(observed: Observed, step: Step): Observed {
       };
     }
   }
-}
-
-function familyOf(event: LinkEvent): Family {
-  return event.name.startsWith('ipv6-') ? 'inet6' : 'inet';
 }
 
 function withInterface(observed: Observed, name: string): Observed {

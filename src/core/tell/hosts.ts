@@ -75,7 +75,7 @@ export function hostsBehind(
     hosts.notes.push(
       `${unknownGateway} stands for the far gateway's address on that network; give it by --gateway`,
     );
-  else if (way !== undefined && way !== given)
+  else if (way !== given)
     hosts.notes.push(
       `${via}, the far end of the link, is in that network: taken for the far gateway's address there`,
     );

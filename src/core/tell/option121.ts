@@ -10,10 +10,7 @@ export interface ClasslessRoute {
 /** The most that one option holds (RFC 2132 2). A longer one would have to be split by RFC 3396. */
 const mostBytes = 255;
 
-/**
- * The classless static route option of RFC 3442, as people and two DHCP servers write it. Measured: dnsmasq 2.90 by its line
- * and Kea 2.2 by its entry send the very bytes that stand here.
- */
+/** RFC 3442's option, as people and servers write it. Measured: dnsmasq 2.90 and Kea 2.2 send these bytes. */
 export interface Option121 {
   /** The option's data, colon between bytes; absent while a gateway is not known. */
   bytes?: string;
@@ -47,10 +44,7 @@ export function describeOption121(routes: readonly ClasslessRoute[]): Option121 
   };
 }
 
-/**
- * The data of the option: for each route the width of its mask, the octets that the mask reaches, and the router.
- * @returns undefined while a gateway is not known.
- */
+/** For each route the width of its mask, the octets it reaches, the router. undefined: a gateway is not known. */
 export function encodeOption121(routes: readonly ClasslessRoute[]): number[] | undefined {
   const bytes: number[] = [];
   for (const { destination, gateway } of routes) {

@@ -37,10 +37,7 @@ export interface Rehearsed {
 
 const mostRounds = 6;
 
-/**
- * Plays an event through on a copy of what is known and observed. What pppd does before it runs the hook is played
- * through too: the interface and its addresses come first at an up, and go first at a down.
- */
+/** Plays an event on a copy of what is known, and before it what pppd does: interface and addresses come or go. */
 export function rehearse({ state, observed, event, profiles, found }: Rehearsed): Rehearsal {
   const isUp = event.name.endsWith('-up');
   const connected = isUp ? afterConnect(observed, event) : observed;

@@ -2,9 +2,9 @@ import { uplinkDefaults } from '../decide/uplink.ts';
 import type { Link } from '../link/link.ts';
 import { savedRoute } from '../link/state.ts';
 import { isUp } from '../route/observed.ts';
-import { covers, type Family, formatPrefix, type Prefix, parsePrefix } from '../route/prefix.ts';
+import { covers, formatPrefix, type Prefix, parsePrefix, widest } from '../route/prefix.ts';
 import type { Route } from '../route/route.ts';
-import type { Sight } from './snapshot.ts';
+import type { Surroundings } from './meaning.ts';
 
 /** A network that this machine is on, with hosts beside it. */
 export interface Lan {
@@ -29,11 +29,7 @@ export interface Sites {
 }
 
 /** @param lan the interface to look at; without it, those that the default does not leave by, or all if it leaves by all. */
-export function sitesOf(
-  link: Link,
-  sight: Pick<Sight, 'links' | 'savedDefaults' | 'observed'>,
-  lan?: string,
-): Sites {
+export function sitesOf(link: Link, sight: Surroundings, lan?: string): Sites {
   const every = lansOf(sight);
   const chosen = every.filter(({ dev, router }) =>
     lan === undefined ? router === undefined || isProxied(dev, sight) : dev === lan,
@@ -52,13 +48,8 @@ export function sitesOf(
 
 /** Where packets stay on one host or one cable: no network that a route leads to. */
 const narrow = ['127.0.0.0/8', '169.254.0.0/16', '::1', 'fe80::/10'].flatMap(text => parsePrefix(text) ?? []);
-const widest: Record<Family, number> = { inet: 32, inet6: 128 };
 
-function lansOf({
-  links,
-  savedDefaults,
-  observed,
-}: Pick<Sight, 'links' | 'savedDefaults' | 'observed'>): Lan[] {
+function lansOf({ links, savedDefaults, observed }: Surroundings): Lan[] {
   const devices = new Set(links.map(link => link.interface));
   const defaults = [
     ...uplinkDefaults(observed, devices, 'inet'),
@@ -91,6 +82,6 @@ function routerOn(dev: string, network: Prefix, defaults: readonly Route[]): str
     });
 }
 
-function isProxied(dev: string, { observed }: Pick<Sight, 'observed'>): boolean {
+function isProxied(dev: string, { observed }: Surroundings): boolean {
   return observed.proxyNeighbours.some(neighbour => neighbour.dev === dev);
 }

@@ -1,5 +1,5 @@
 import type { Decision } from '../decide/decide.ts';
-import { modes } from '../decide/modes/index.ts';
+import { modes } from '../decide/modes.ts';
 import type { LinkEvent } from '../link/event.ts';
 import type { Applied, Link, Links } from '../link/link.ts';
 import { isOtherManagers } from '../link/profile.ts';

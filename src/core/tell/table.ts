@@ -1,4 +1,4 @@
-import { type Family, parseDestination } from '../route/prefix.ts';
+import { type Family, parseDestination, widest } from '../route/prefix.ts';
 import type { Nexthop, Route } from '../route/route.ts';
 import { type Meaning, readMeanings, type Surroundings, titleOf } from './meaning.ts';
 
@@ -38,16 +38,9 @@ export function readTables(surroundings: Surroundings): Section[] {
   for (const route of surroundings.observed.routes) {
     const { family, table } = route;
     const key = `${family} ${table}`;
-    let section = sections.get(key);
-    if (section === undefined) {
-      section = {
-        family,
-        table,
-        title: `${family === 'inet' ? 'IPv4' : 'IPv6'}, ${titleOf(table)}`,
-        rows: [],
-      };
-      sections.set(key, section);
-    }
+    const title = `${family === 'inet' ? 'IPv4' : 'IPv6'}, ${titleOf(table)}`;
+    const section = sections.get(key) ?? { family, table, title, rows: [] };
+    sections.set(key, section);
     section.rows.push(...rowsOf(route, meaningOf(route)));
   }
   return [...sections.values()];
@@ -62,7 +55,7 @@ function rowOf(route: Route, hop: Nexthop): Row {
   const { family, dst, type, metric } = route;
   const prefix = parseDestination(dst, family);
   const length = prefix?.length ?? 0;
-  const isHost = length === (family === 'inet' ? 32 : 128);
+  const isHost = length === widest[family];
   const isRefused = type !== 'unicast';
   const gateway = hop.via?.split(' ').at(-1);
   const unset = family === 'inet' ? '0.0.0.0' : '::';

@@ -2,9 +2,8 @@ import type { Link } from '../link/link.ts';
 import { formatPrefix, type Prefix } from '../route/prefix.ts';
 import type { HostRoute } from './host-route.ts';
 import { type Hosts, hostsBehind, hostsOnLan } from './hosts.ts';
-import { nameOf } from './meaning.ts';
+import { nameOf, type Surroundings } from './meaning.ts';
 import { type Sites, sitesOf } from './sites.ts';
-import type { Sight } from './snapshot.ts';
 
 /** What hosts on both sides need to reach each other over a link. */
 export interface Workstations {
@@ -23,10 +22,7 @@ export interface Question {
   lan?: string | undefined;
 }
 
-export function workstationsOf(
-  { link, gateway, lan }: Question,
-  sight: Pick<Sight, 'links' | 'savedDefaults' | 'observed'>,
-): Workstations {
+export function workstationsOf({ link, gateway, lan }: Question, sight: Surroundings): Workstations {
   const sites = sitesOf(link, sight, lan);
   const isProxied = (dev: string, address: Prefix) =>
     sight.observed.proxyNeighbours.some(one => one.dev === dev && one.address === formatPrefix(address));
