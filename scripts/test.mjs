@@ -58,7 +58,9 @@ function placeOf({ paths, short = paths, guest, ownGuest, needs, as, programs = 
     return { programs: [], reason: 'it needs root to become another user, and all tiers run as one already' };
   const chosen = form === 'short' ? short : paths;
   if (needs === undefined) return { paths: chosen, programs };
-  if (noNamespaces === undefined && (needs !== 'containers' || isRoot)) return { paths: chosen, programs };
+  const all = programs.includes('linux.uml') ? [...programs, ...programsOfGuest()] : programs;
+  if (noNamespaces === undefined && (needs !== 'containers' || isRoot))
+    return { paths: chosen, programs: all };
   if (needs === 'containers' && !isRoot) return { programs: [], reason: 'it needs root: sudo npm test' };
   const needed = [...programsOfGuest(), ...programs.filter(isOfGuest)];
   if (guest !== undefined) return { paths: guest, programs: needed, place: 'guest' };

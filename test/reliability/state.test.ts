@@ -235,9 +235,14 @@ function flipsOf(whole: Buffer): Manner[] {
 async function filesOf(lab: Lab): Promise<Map<string, Buffer>> {
   const directory = join(lab.directory, 'state');
   const names = (await readdir(directory, { recursive: true })).filter(name => name.endsWith('.json'));
-  return new Map(
-    await Promise.all(names.map(async name => [name, await readFile(join(directory, name))] as const)),
+  const files = await Promise.all(
+    names.map(async name => {
+      // A link that is lost meanwhile gets another file.
+      const bytes = await readFile(join(directory, name)).catch(() => undefined);
+      return bytes === undefined ? [] : [[name, bytes] as const];
+    }),
   );
+  return new Map(files.flat());
 }
 
 /** What a start from these files comes to: the daemon’s word, without why a file cannot be read, and the tables. */
