@@ -20,7 +20,7 @@ export const catalog = '/usr/lib/systemd/catalog/ppp-routed.catalog';
 export const user = 'ppp-routed';
 export const actions = ['ip-up', 'ip-down', 'ipv6-up', 'ipv6-down'];
 /** What the hooks load. */
-export const reporter = ['report', 'spool', 'transport'];
+export const reporter = ['report', 'exchange', 'spool', 'transport'];
 
 /**
  * Everything that is installed whatever the distribution, hooks under the dispatcher's names excepted: entries of

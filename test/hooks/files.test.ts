@@ -21,7 +21,7 @@ import {
 } from './fixtures/hook.ts';
 
 const events = ['ip-up', 'ip-down', 'ipv6-up', 'ipv6-down'] as const;
-const loaded = ['report', 'spool', 'transport'];
+const loaded = ['report', 'exchange', 'spool', 'transport'];
 
 t.test('the hooks differ in the line that names the event, and only there', async t => {
   const wanted = await readFile(join(hooksDirectory, 'ip-up'), 'utf8');

@@ -92,7 +92,7 @@ await t.test('the reporter comes before the hooks, which are silent without it',
   const { stdout } = await setup();
   const lines = stdout.split('\n');
   const at = (path: string) => lines.indexOf(`adding /usr/lib/ppp-routed/${path}`);
-  for (const name of ['report', 'spool', 'transport']) {
+  for (const name of ['report', 'exchange', 'spool', 'transport']) {
     const installed = join(root, 'usr/lib/ppp-routed', name);
     t.equal(await readFile(installed, 'utf8'), await readFile(join(copy, 'hooks', name), 'utf8'));
     t.equal((await lstat(installed)).mode & 0o777, 0o644);
