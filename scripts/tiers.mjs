@@ -39,6 +39,7 @@ export const tiers = {
         'model',
         'modes',
         'netifd',
+        'other-namespace',
         'quiet',
         'server',
       ].map(name => `netns/${name}.test.ts`),
