@@ -187,7 +187,8 @@ t.test('a client that sends without end is closed without an answer all the same
   talker.write(text(2));
   const talking = setInterval(() => talker.write('x'), 20);
   const started = performance.now();
-  await once(talker, 'close');
+  // once() of node:events would reject with the error that a reset connection has.
+  await new Promise(resolve => talker.once('close', resolve));
   clearInterval(talking);
   t.ok(performance.now() - started < 1000);
 });
