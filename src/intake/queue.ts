@@ -35,7 +35,7 @@ export class Queue {
 
   /** Hands on an event that came by the socket. */
   async add(event: LinkEvent, askHook?: AskTransport): Promise<Reply> {
-    await this.drain();
+    if (this.#pass !== undefined || !this.#options.spool.isEmpty()) await this.drain();
     if (event.id !== undefined && this.#options.spool.hasTaken(event.id))
       return { ok: true, text: 'nothing to do: it came through the spool' };
     return this.#handOn(event, askHook);

@@ -73,6 +73,15 @@ export class Spool {
     return { events, unfit };
   }
 
+  /** Does nothing wait in it for certain? Asked before every event. */
+  isEmpty(): boolean {
+    try {
+      return this.#numbers().length === 0;
+    } catch {
+      return false;
+    }
+  }
+
   /** An event stays where it is, and is not read again by this daemon. */
   leave(path: string): void {
     this.#stuck.set(path, fingerprintOf(path));
