@@ -38,7 +38,7 @@ export class Queue {
     if (this.#pass !== undefined || !this.#options.spool.isEmpty()) await this.drain();
     if (event.id !== undefined && this.#options.spool.hasTaken(event.id))
       return { ok: true, text: 'nothing to do: it came through the spool' };
-    return this.#handOn(event, askHook);
+    return this.#handOn(event, askHook && (() => this.#ask(event, askHook)));
   }
 
   /** Hands on everything that is in the spool now. Never throws. */
@@ -64,6 +64,14 @@ export class Queue {
     if (waited.length > 0) onWaiting(waited.length);
     // Handed on at once: which link is the newest is told by the order in which events are handed on. What is no event waits.
     await Promise.all([...events.map(spooled => this.#takeIn(spooled)), spool.reject(unfit)]);
+  }
+
+  /** A hook that has given up cannot be asked, and has left all that it can tell in the spool. */
+  async #ask({ id }: LinkEvent, askHook: AskTransport): Promise<string[] | undefined> {
+    const told = await askHook();
+    if (told !== undefined || id === undefined) return told;
+    const { events } = await this.#options.spool.read();
+    return events.find(({ event }) => event.id === id)?.event.peerOptions;
   }
 
   #handOn(event: LinkEvent, askHook?: AskTransport): Promise<Reply> {

@@ -24,7 +24,7 @@ class Intake {
   readonly handled: number[] = [];
   readonly said: string[] = [];
   readonly directory: string;
-  handle = async (event: LinkEvent): Promise<Reply> => {
+  handle = async (event: LinkEvent, _askHook?: () => Promise<string[] | undefined>): Promise<Reply> => {
     this.handled.push(event.ifindex ?? 0);
     return { ok: true, text: '' };
   };
@@ -79,7 +79,7 @@ class Intake {
   #newQueue(): Queue {
     return new Queue({
       spool: this.#spool,
-      handle: event => this.handle(event),
+      handle: (event, askHook) => this.handle(event, askHook),
       onWaiting: () => undefined,
     });
   }
@@ -103,6 +103,30 @@ t.test('what came through the spool is not taken again from the socket, nor by t
   t.match(await intake.queue.add(eventOf(2)), { ok: true, text: /came through the spool/ });
   await intake.queue.add(eventOf(3));
   t.same(intake.handled, [1, 2, 3]);
+});
+
+t.test('a hook that has given up is not asked: what it left in the spool tells the same', async t => {
+  const intake = await Intake.open(t);
+  const told: (string[] | undefined)[] = [];
+  const handle = intake.handle;
+  intake.handle = async (event, askHook) => {
+    told.push(await askHook?.());
+    return handle(event);
+  };
+  const option = 'pty pptp vpn.example.com';
+  const more = textOf(1).replace(/\n\n$/, `\npeer-option=${option}\n\n`);
+  const added = intake.queue.add(eventOf(1), async () => {
+    await intake.spool(1, more);
+    // As the watch does.
+    void intake.queue.drain();
+    return undefined;
+  });
+  await added;
+  await intake.queue.add(eventOf(2), async () => ['pty pptp 203.0.113.5']);
+  await intake.queue.add(eventOf(3), async () => undefined);
+  t.same(told, [[option], ['pty pptp 203.0.113.5'], undefined]);
+  t.same(intake.handled, [1, 2, 3], 'and each is handled once');
+  t.same(await intake.waiting(), []);
 });
 
 t.test('an event without an id is taken by either way', async t => {
