@@ -120,7 +120,7 @@ function readProfiles(
     faults.push(`${path}:${line}: not TOML: ${reasonOf(error)}`);
     return [];
   }
-  const lineOf = (keys: readonly unknown[]) => lineOfKey(syntax, keys);
+  const lineOf = lineFinder(syntax);
   const top = v.safeParse(FileSchema, values);
   if (!top.success) {
     for (const issue of top.issues) faults.push(sentence({ path, issue, under: [], lineOf }));
@@ -170,18 +170,24 @@ function knownKeys(under: readonly string[], issue: v.BaseIssue<unknown>): strin
   return `one of ${Object.keys(ProfileSchema.entries).join(', ')}`;
 }
 
-/** The line on which a key stands, or the nearest key above it that the file has. */
-function lineOfKey(syntax: Syntax, keys: readonly unknown[]): number {
-  let best = { depth: 0, line: 1 };
+/** Tells the line on which a key stands, or the nearest key above it that the file has. Goes through the file once. */
+function lineFinder(syntax: Syntax): (keys: readonly unknown[]) => number {
+  const lines = new Map<string, number>();
   traverseNodes(syntax, {
     enterNode: node => {
-      const path = node.type === 'TOMLTable' || node.type === 'TOMLKeyValue' ? pathTo(node) : [];
-      if (path.length > best.depth && path.every((key, i) => key === keys[i]))
-        best = { depth: path.length, line: node.loc.start.line };
+      if (node.type !== 'TOMLTable' && node.type !== 'TOMLKeyValue') return;
+      const path = JSON.stringify(pathTo(node));
+      if (!lines.has(path)) lines.set(path, node.loc.start.line);
     },
     leaveNode: () => undefined,
   });
-  return best.line;
+  return keys => {
+    for (let depth = keys.length; depth > 0; depth--) {
+      const line = lines.get(JSON.stringify(keys.slice(0, depth)));
+      if (line !== undefined) return line;
+    }
+    return 1;
+  };
 }
 
 /** The keys that lead to a node, from the top. */
