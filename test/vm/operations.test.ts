@@ -39,7 +39,8 @@ function shapeOf(text: string): string[] {
         .replace(/^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d /, 'TIME ')
         .replace(/\[\d+\]:/, '[PID]:')
         .replace(/(since )[^;]*; .* ago$/, '$1TIME')
-        .replace(/(Main PID: |process |[├└]─ ?)\d+/, '$1PID')
+        .replace(/[├└]─ ?(?=\d)/, '├─')
+        .replace(/(Main PID: |process |├─)\d+/, '$1PID')
         // systemd does not keep an order among them.
         .replace(/● ppp-routed(-control)?\.socket$/, '● SOCKET')
         .replace(/(interface index )\d+/, '$1N')
@@ -48,6 +49,8 @@ function shapeOf(text: string): string[] {
     .filter(
       line =>
         !/^ +(CPU|Memory|Tasks): /.test(line) &&
+        // Which `ip` is there already is a matter of milliseconds: each is started once needed.
+        !/ ├─PID ip .*-batch -$/.test(line) &&
         // Which of the daemon's processes are ended one by one is a matter of chance.
         !/Killing process PID \(ip\)|Consumed .* CPU/.test(line),
     );
