@@ -86,6 +86,7 @@ begun=$(now)
 systemctl start ppp-routed &
 sleep 0.6
 record 'slow start, at first' systemctl show ppp-routed -p ActiveState -p SubState -p StatusText
+record 'slow start, routes at first' table
 wait
 record 'slow start, milliseconds' since "$begun"
 record 'slow start, then' systemctl show ppp-routed -p ActiveState -p SubState -p StatusText
