@@ -73,4 +73,6 @@ export interface Sentences {
   notice: Log;
   warn: Log;
   error: Log;
+  /** Sends what was said: it is not lost if the process ends at once. */
+  flush?(): void;
 }

@@ -120,6 +120,8 @@ export class Settler {
 
   /** The reason why it could not be saved. */
   #save(state: State, how: { forgets: boolean }): string | undefined {
+    // What is saved is known already after a kill, and would not be told again.
+    this.#journal.flush?.();
     const fault = this.#saved.save(state, how);
     return fault && `${fault}; no default is moved until it can be saved`;
   }

@@ -13,6 +13,7 @@ import {
   type Call,
   type Machine,
   machine,
+  mayMount,
   netns,
   plainEvent,
   plainSpooled,
@@ -335,7 +336,8 @@ t.test(`only a regular file below the peers directory is read`, { buffered: true
   }
 });
 
-t.test('nothing at all in the environment', async t => {
+const skip = (await mayMount()) ? {} : { skip: 'needs root or user namespaces' };
+t.test('nothing at all in the environment', skip, async t => {
   const here = await machine(t);
   const environment = {
     RUNTIME_DIRECTORY: undefined,

@@ -328,7 +328,7 @@ function injectionsAt(points: readonly Point[]): Injection[] {
         children: manner % 2 === 0 ? 'keep' : 'kill',
         restart: manner % 4 < 2 ? 'at once' : 'late',
         again: manner % 2 === 0 ? [1 + ((i * 7 + manner) % 90), 1 + ((i * 11 + manner) % 90)] : [],
-        tries: 3,
+        tries: 5,
       };
     }),
   );
