@@ -116,6 +116,7 @@ for (const manner of ['missing', 'hang']) {
     await lab.connect('ppp1');
     await ip.becomes(manner);
     await daemon.killIps();
+    await statusThat(lab, ({ degraded, status }) => degraded && /\bip\b/.test(status), 1000);
     const patient = lab.say('version=1\nevent=ip-up\ninterface=ppp7\n\n');
     await isSpooled(lab, t, { event: 'ip-up', name: 'ppp0' });
     const given = await Promise.race([patient, sleep(4000, 'nothing yet')]);
