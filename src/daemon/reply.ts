@@ -26,7 +26,8 @@ export function replyTo(
   // Its servers may have been found since it was taken in.
   const list = link.profile === undefined ? 'others' : 'links';
   const isTheSame = ({ order, lost }: typeof link) => order === link.order && lost !== true;
-  const now = state[list].find(isTheSame);
+  // It came last, as a rule.
+  const now = state[list].findLast(isTheSame);
   // Where a server is known the default is on the link, and the status has the name that does not resolve.
   if (now !== undefined && !isServerKnown(now))
     return { ok: false, code: 'SERVER', text: `no address for ${(now.unresolved ?? []).join(', ')}` };

@@ -9,8 +9,8 @@ import { interfaceNamed, type Observed } from '../core/route/observed.ts';
 export function isShownIn({ interfaces, addresses }: Observed, event: LinkEvent): boolean {
   const face = interfaceNamed(interfaces, event.interface);
   const family = familyOfEvent(event);
-  const isOfLink = ({ dev, ...own }: Observed['addresses'][number]) =>
-    dev === event.interface && own.family === family;
+  const isOfLink = (own: Observed['addresses'][number]) =>
+    own.dev === event.interface && own.family === family;
   if (!event.name.endsWith('-up')) return face?.up !== true || !addresses.some(isOfLink);
   if (face?.up !== true || (event.ifindex !== undefined && event.ifindex !== face.ifindex)) return false;
   return addresses.some(own => isOfLink(own) && own.address === event.local);

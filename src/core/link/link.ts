@@ -84,7 +84,7 @@ function applyUp(links: Links, { event, arrival, profiles }: Arrival, face: Inte
   if (event.ifindex !== undefined && event.ifindex !== face.ifindex) {
     return unchanged(`${event.interface} is another interface by now`);
   }
-  const gone = presentLinks(links, one => one.ifindex === face.ifindex || one.interface === event.interface);
+  const gone = presentLinks(links, [face.ifindex, event.interface]);
   const known = gone.find(one => one.ifindex === face.ifindex);
   const ends: Ends = { local: event.local, remote: event.remote };
   // IPv6 comes later on a link that is up already; only where it is all that the link has, it is the link that comes up.
@@ -115,7 +115,7 @@ function applyUp(links: Links, { event, arrival, profiles }: Arrival, face: Inte
 function applyDown(links: Links, event: LinkEvent, face: Interface | undefined): Applied {
   const family = familyOfEvent(event);
   const unchanged = (because: string): Applied => ({ links, outcome: 'stale', because });
-  const [link] = presentLinks(links, one => one.interface === event.interface);
+  const [link] = presentLinks(links, [event.interface]);
   if (link === undefined) return unchanged(`${event.interface} was not up`);
   if (event.pid !== undefined && link.pid !== undefined && event.pid !== link.pid) {
     return unchanged(`${event.interface} belongs to another pppd by now`);
@@ -129,11 +129,27 @@ function applyDown(links: Links, event: LinkEvent, face: Interface | undefined):
   return { links: { ...after, links: mergeLost(after.links) }, outcome: 'down', link };
 }
 
-/** Those that are not lost, the managed first. */
-function presentLinks({ links, others }: Links, isMeant: (link: Link) => boolean): Link[] {
-  const isPresent = (link: Link) => link.lost !== true && isMeant(link);
-  return [...links.filter(isPresent), ...others.filter(isPresent)];
+/** Those that are not lost and have one of these interfaces, by index or name: the managed first. */
+function presentLinks({ links, others }: Links, faces: readonly (number | string)[]): Link[] {
+  return [...new Set([...presentAmong(links, faces), ...presentAmong(others, faces)])];
 }
+
+function presentAmong(list: readonly Link[], faces: readonly (number | string)[]): Link[] {
+  if (lookedThrough.has(list)) return faces.flatMap(face => presentByInterface(list).get(face) ?? []);
+  lookedThrough.add(list);
+  const isMeant = (link: Link) => faces.includes(link.interface) || faces.includes(link.ifindex);
+  return list.filter(link => link.lost !== true && isMeant(link));
+}
+
+/** A list is worth an index at the second look: in a burst of events there is none. */
+const lookedThrough = new WeakSet<readonly Link[]>();
+const presentByInterface = memoize((list: readonly Link[]) => {
+  const found = new Map<number | string, Link[]>();
+  for (const link of list)
+    if (link.lost !== true)
+      for (const face of [link.ifindex, link.interface]) found.set(face, [...(found.get(face) ?? []), link]);
+  return found;
+});
 
 /** Takes links out and puts others in: managed where a profile matches them. A list that stays the same is the very same. */
 export function replaceLinks(
