@@ -138,7 +138,7 @@ function presentAmong(list: readonly Link[], faces: readonly (number | string)[]
   if (lookedThrough.has(list)) return faces.flatMap(face => presentByInterface(list).get(face) ?? []);
   lookedThrough.add(list);
   const isMeant = (link: Link) => faces.includes(link.interface) || faces.includes(link.ifindex);
-  return list.filter(link => link.lost !== true && isMeant(link));
+  return list.filter(link => isMeant(link) && link.lost !== true);
 }
 
 /** A list is worth an index at the second look: in a burst of events there is none. */
