@@ -129,13 +129,15 @@ for (const manner of ['missing', 'hang']) {
     await isSpooled(lab, t, { event: 'ip-up', name: 'ppp1', ipparam: '' });
     t.same(await spoolOf(lab), ['ip-up ppp0', 'ip-up ppp1'], 'both are on disk');
     await daemon.end('SIGTERM');
-    t.same(daemon.told(/ip-up of/), [], 'neither has been applied');
+    t.equal(await lab.ip('route show proto 173'), '', 'neither has been applied');
 
     await ip.becomes('well');
     await daemon.start();
     await lab.comesToPrint('route show proto 173', onlyOurs, 1000);
+    // What was told and saved before ip was missed is known already when it comes again.
+    const told = daemon.told(/ip-up of/).filter(line => !line.endsWith(': known already'));
     t.same(
-      daemon.told(/ip-up of/).sort(),
+      told.sort(),
       [
         'ip-up of ppp0: 10.99.0.2 to 10.99.0.1, profile work',
         'ip-up of ppp1: 10.99.1.2 to 10.99.1.1, left alone: no profile matches (ipparam "")',
