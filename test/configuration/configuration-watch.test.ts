@@ -188,6 +188,7 @@ for (const [what, noise] of Object.entries(noises)) {
   });
 }
 
+// A limit of its own needs a user namespace, which a container without privileges forbids; without one it would wait for ever.
 const mayUnshare = spawnSync('unshare', ['--user', '--map-root-user', 'true']).status === 0;
 t.test(
   'the kernel has no inotify watches left: nothing is told before there are',

@@ -171,7 +171,7 @@ const leftOut: Record<string, string> = {
 };
 const kept: Record<string, string> = {
   '255 bytes': 'x'.repeat(255),
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's, not ours
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a value that a shell would expand is what is tested
   'what a shell would expand': '$(reboot) `reboot` ${IFS} * ~ \\ \\n %s %n "\' ; & | < > # !',
   'spaces at both ends': '  x  ',
   'an option': '-n',
@@ -336,6 +336,7 @@ t.test(`only a regular file below the peers directory is read`, { buffered: true
   }
 });
 
+// It mounts over /run: a container without privileges forbids that, and the whole form runs where it is allowed.
 const skip = (await mayMount()) ? {} : { skip: 'needs root or user namespaces' };
 t.test('nothing at all in the environment', skip, async t => {
   const here = await machine(t);

@@ -17,6 +17,7 @@ import {
 import { startSyslog } from './fixtures/syslog.ts';
 
 t.jobs = 4;
+// Its tests mount over directories: a container without privileges forbids that, and the whole form runs where it is allowed.
 const skip = (await mayMount()) ? {} : { skip: 'needs root or user namespaces' };
 
 t.test('the group may read the file, others may not', { buffered: true }, async t => {

@@ -49,6 +49,7 @@ for (const [layout, runMode] of [
   ['made by tmpfiles.d, for all to enter', '755'],
 ] as const) {
   beside(`an ordinary user, in a run directory ${layout}`, async (lab, t) => {
+    // The tier netns-user runs this file without root, where setuid is refused; as root it runs in the tier reliability.
     if (process.getuid?.() !== 0) return void t.pass('', { skip: 'needs root, to become an ordinary user' });
     await lab.machine({ profiles, daemon: false });
     const { directory } = lab;

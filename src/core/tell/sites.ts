@@ -64,7 +64,7 @@ function lansOf({ links, savedDefaults, observed }: Surroundings): Lan[] {
     const router = routerOn(dev, network, defaults);
     return [{ dev, network, address, ...(router === undefined ? {} : { router }) }];
   });
-  // Of several addresses in one network the first is as good as any.
+  // One line for a network: of its addresses the first, which is the kernel's primary one.
   return [
     ...new Map(lans.toReversed().map(lan => [`${lan.dev} ${formatPrefix(lan.network)}`, lan])).values(),
   ].toReversed();
