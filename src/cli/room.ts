@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { oneLine } from '../core/link/fields.ts';
 import { type Sight, SightSchema, type Snapshot, SnapshotSchema } from '../core/tell/snapshot.ts';
 import { CommandError } from './command-error.ts';
 import type { Terminal } from './terminal.ts';
@@ -29,7 +30,7 @@ export function readAnswer<T>(schema: v.GenericSchema<unknown, T>, answer: unkno
   const [issue] = result.issues;
   throw new CommandError(
     'trouble',
-    `the daemon's answer is not understood: ${v.getDotPath(issue) ?? 'the whole'}: ${issue.message}`,
+    oneLine(`the daemon's answer is not understood: ${v.getDotPath(issue) ?? 'the whole'}: ${issue.message}`),
     'It may be of another version than this program: systemctl restart ppp-routed',
   );
 }

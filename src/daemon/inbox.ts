@@ -1,6 +1,7 @@
 import type { Change, Changed } from '../core/link/change.ts';
 import type { LinkEvent } from '../core/link/event.ts';
 import type { Links } from '../core/link/link.ts';
+import { demandingLinks } from '../core/link/link-index.ts';
 import type { Observed } from '../core/route/observed.ts';
 import type { Settlement } from './settle.ts';
 
@@ -47,7 +48,7 @@ export class Inbox {
   /** These were taken in and settled: answers them, and earlier ones whose lookups have ended. */
   answer(taken: readonly { entry: Entry; changed: Changed }[], settlement: Settlement): void {
     const isAsking = new Set(
-      settlement.state.links.flatMap(({ order, asking }) => (asking === true ? order : [])),
+      demandingLinks(settlement.state.links).flatMap(({ order, asking }) => (asking === true ? order : [])),
     );
     const answerable = [...this.#unanswered, ...taken];
     const waits = ({ changed }: { changed: Changed }) =>

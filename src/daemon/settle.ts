@@ -3,9 +3,9 @@ import { destinationsOf } from '../core/decide/destinations.ts';
 import { type Step, sentenceOf, shellCommandOf } from '../core/decide/plan.ts';
 import { uplinkDefaults } from '../core/decide/uplink.ts';
 import { linksOnDisk } from '../core/link/change.ts';
-import { dropVanished, type Link } from '../core/link/link.ts';
+import { dropVanished } from '../core/link/link.ts';
+import { demandingLinks } from '../core/link/link-index.ts';
 import type { State } from '../core/link/state.ts';
-import { memoize } from '../core/route/memoize.ts';
 import type { Observed } from '../core/route/observed.ts';
 import { families } from '../core/route/prefix.ts';
 import { messageIds, stepFields, vanishedFields } from '../core/tell/message.ts';
@@ -144,8 +144,9 @@ export class Settler {
   ): Promise<{ failures: StepFailure[]; taken: number }> {
     const failures: StepFailure[] = [];
     let taken = 0;
-    const devices = devicesOfLinks(this.onDisk.links);
-    const isOfLink = (dev: string) => devices.has(dev);
+    // The one that changed is at the end.
+    const isOfLink = (dev: string) =>
+      this.onDisk.links.findLast(link => link.interface === dev) !== undefined;
     const isTold = (step: Step) =>
       this.#failures.some(earlier => shellCommandOf(earlier.step) === shellCommandOf(step));
     for (const { step, error, skipped, unsure } of await this.#kernel.apply(steps)) {
@@ -172,7 +173,7 @@ export class Settler {
 
 /** Proxy neighbours answer only where the interface forwards. */
 export function asksForForwarding({ links }: State): boolean {
-  return askForForwarding(links);
+  return demandingLinks(links).some(({ profile }) => (profile?.['proxy-arp'] ?? 'off') !== 'off');
 }
 
 /** The defaults that lead past our links, those that are displaced included, in one text to compare. */
@@ -185,12 +186,6 @@ export function uplinksOf({ decision, observed }: Settlement): string {
   ];
   return [...new Set(lines)].sort().join('\n');
 }
-
-const devicesOfLinks = memoize((links: readonly Link[]) => new Set(links.map(link => link.interface)));
-
-const askForForwarding = memoize((links: readonly Link[]) =>
-  links.some(({ profile }) => (profile?.['proxy-arp'] ?? 'off') !== 'off'),
-);
 
 /** What the kernel would not take: a route, and where the way out of a pin is at fault, all that leads out there. */
 function refusedBy({ step, error }: StepFailure): string[] {

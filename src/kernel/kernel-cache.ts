@@ -1,4 +1,10 @@
-import type { Interface, Observed, ProxyNeighbour, Rule } from '../core/route/observed.ts';
+import {
+  type Interface,
+  type Observed,
+  type ProxyNeighbour,
+  type Rule,
+  replaceInterface,
+} from '../core/route/observed.ts';
 import { type Family, families, type Prefix, parsePrefix } from '../core/route/prefix.ts';
 import { identityOf, type Route } from '../core/route/route.ts';
 import { parseRoute } from '../core/route/route-line.ts';
@@ -55,6 +61,7 @@ export class KernelCache {
     // What is read may raise a doubt itself: of a name, by which it has been read.
     this.doubt = undefined;
     this.#devices.clear();
+    this.#interfaceList = undefined;
     this.#addresses = new AddressTable();
     this.#tables = { inet: new RouteTable('inet'), inet6: new RouteTable('inet6') };
     for (const line of reading.links) this.#hearLink(line, false);
@@ -64,7 +71,6 @@ export class KernelCache {
       this.takeRules(family, reading.rules[family]);
     }
     this.takeProxyNeighbours(reading.proxyNeighbours);
-    this.#interfaceList = undefined;
     this.version++;
   }
 
@@ -162,7 +168,7 @@ export class KernelCache {
       this.#devices.delete(face.ifindex);
       this.#addresses.deleteAllOn(known.face.name);
       this.#forgetRoutesThrough(known.face.name, families);
-      this.#noteInterfaces();
+      this.#noteInterface(known.face, undefined);
       return;
     }
     this.#onLink(face);
@@ -172,7 +178,7 @@ export class KernelCache {
     this.#devices.set(face.ifindex, device);
     if (known !== undefined) this.#noteLowerLayer(known, device);
     if (isSame) return;
-    this.#noteInterfaces();
+    this.#noteInterface(known?.face, face);
     if (known === undefined) return;
     if (known.face.name !== face.name) this.suspect(`${known.face.name} is ${face.name} now`);
     // The IPv4 routes that an interface takes with it are not announced, those of IPv6 only if the sysctl says so.
@@ -180,8 +186,8 @@ export class KernelCache {
     if (face.name === 'lo') this.suspect('the loopback device changed');
   }
 
-  #noteInterfaces(): void {
-    this.#interfaceList = undefined;
+  #noteInterface(gone: Interface | undefined, come: Interface | undefined): void {
+    this.#interfaceList &&= replaceInterface(this.#interfaceList, { gone, come });
     this.version++;
   }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import * as v from 'valibot';
+import { oneLine } from '../core/link/fields.ts';
 import { hasCode, reasonOf } from '../core/tell/reason.ts';
 
 /** What a file of the state turned out to be; `why` completes a sentence that begins with its path. */
@@ -39,7 +40,7 @@ export function readDocument<T extends { bootId: string }>(
   const result = v.safeParse(form, parsed);
   if (result.success) return { is: 'read', content: result.output };
   const [issue] = result.issues;
-  return unreadable(`is not a state: ${v.getDotPath(issue) ?? 'the whole'}: ${issue.message}`);
+  return unreadable(oneLine(`is not a state: ${v.getDotPath(issue) ?? 'the whole'}: ${issue.message}`));
 }
 
 export function unreadable(why: string): { is: 'unreadable'; why: string } {

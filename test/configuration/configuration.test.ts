@@ -70,6 +70,8 @@ t.test('a fault has its file, line, key and what was expected', async t => {
     ['[link.work]\nproxy-arp = "eth0; reboot"\n', /^ppp-routed\.toml:2: link\.work\.proxy-arp: expected/],
     ['[link.work]\npriority = 1.5\n', /^ppp-routed\.toml:2: link\.work\.priority: expected a whole number/],
     ['[link.work]\nproxy-arp = "eth0#"\n', /^ppp-routed\.toml:2: link\.work\.proxy-arp: expected/],
+    ['[link.work]\ndefault-route = "a\\nb\\u007f"\n', /^ppp-routed\.toml:2: .*"a\\nb\\u007f"$/],
+    ['[link.work]\n"a\\nb" = 1\n', /^ppp-routed\.toml:2: link\.work\.a\\u000ab: unknown key/],
     ['\n[link."\\u005f_proto__"]\npriority = 3\n', /^ppp-routed\.toml:2: not TOML: __proto__ is no name/],
     [`x = ${'['.repeat(20_000)}${']'.repeat(20_000)}\n`, /^ppp-routed\.toml:1: not TOML: .*stack/],
     ['[links.work]\n', /^ppp-routed\.toml:1: links: unknown key; expected tables \[link\.NAME\]/],

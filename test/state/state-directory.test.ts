@@ -147,7 +147,7 @@ const useless: [name: string, what: string, put: Put, words: RegExp][] = [
     'state.json',
     'two lines',
     text({ ...state2, savedDefaults: [{ family: 'inet', route: 'default\nroute flush' }] }),
-    /^is not a state: savedDefaults\.0\.route: /,
+    /^is not a state: savedDefaults\.0\.route: .*"default\\u000aroute flush"$/,
   ],
   ['state.json', 'a fifo', run('mkfifo'), /^cannot be read: not a plain file$/],
   ['state.json', 'a directory', run('mkdir'), /^cannot be read: not a plain file$/],

@@ -1,4 +1,5 @@
 import type { Link } from '../link/link.ts';
+import { demandingLinks, presentAt } from '../link/link-index.ts';
 import type { Profile } from '../link/profile.ts';
 import { isServerKnown } from '../link/server.ts';
 import { memoize } from '../route/memoize.ts';
@@ -24,12 +25,12 @@ export interface ActiveLink {
 
 /** What the links ask for, before it is known what the uplinks are. */
 export interface Demand {
-  /** Those that can carry packets or whose loss stops them, the first in rank first. */
-  ranked: readonly ActiveLink[];
-  /** Those of them that ask for anything. */
+  /** Where the links were looked for. */
+  interfaces: readonly Interface[];
+  /** Those that ask for anything, and can carry packets or whose loss stops them; the first in rank first. */
   active: readonly ActiveLink[];
   /** Devices of every link, up or not: a default through one of them is no uplink. */
-  managedDevices: ReadonlySet<string>;
+  managedDevices: Devices;
   routes: OwnRoute[];
   rules: OwnRule[];
   /** The families whose uplink defaults are to be displaced. */
@@ -38,7 +39,7 @@ export interface Demand {
   carriers: Map<Family, ActiveLink>;
 }
 
-export type Devices = ReadonlySet<string>;
+export type Devices = Pick<ReadonlySet<string>, 'has'>;
 
 /** What the links ask for. The link of the highest priority has the default, then one that is up, then the newest. */
 export function demandOf(links: readonly Link[], observed: Observed): Demand {
@@ -53,12 +54,13 @@ export function demandOf(links: readonly Link[], observed: Observed): Demand {
 const demands = new WeakMap<readonly Link[], { interfaces: readonly Interface[]; demand: Demand }>();
 
 function findDemand(links: readonly Link[], observed: Observed): Demand {
-  const ranked = links.flatMap(link => activeLink(link, observed)).sort(byRank);
-  const active = ranked.filter(asksForAnything);
+  const active = demandingLinks(links)
+    .flatMap(link => activeLink(link, observed) ?? [])
+    .sort(byRank);
   const demand: Demand = {
-    ranked,
+    interfaces: observed.interfaces,
     active,
-    managedDevices: new Set(links.flatMap(link => (link.lost === true ? [] : link.interface))),
+    managedDevices: { has: dev => presentAt(links, dev).length > 0 },
     routes: active.flatMap(routesBeside),
     rules: [],
     displaces: new Set(),
@@ -78,25 +80,17 @@ function findDemand(links: readonly Link[], observed: Observed): Demand {
   return demand;
 }
 
-function activeLink(link: Link, observed: Observed): ActiveLink[] {
+/** undefined: it carries nothing, and need not be dark for it. */
+export function activeLink(link: Link, where: Pick<Demand, 'interfaces'>): ActiveLink | undefined {
   const { profile, lost, released } = link;
-  if (profile === undefined || released === true) return [];
-  const dark = lost === true || !isUp(observed, link.interface);
-  return dark && profile['on-loss'] !== 'block' ? [] : [{ link, profile, dark }];
+  if (profile === undefined || released === true) return undefined;
+  const dark = lost === true || !isUp(where, link.interface);
+  return dark && profile['on-loss'] !== 'block' ? undefined : { link, profile, dark };
 }
 
 function byRank(a: ActiveLink, b: ActiveLink): number {
   return (
     b.profile.priority - a.profile.priority || Number(a.dark) - Number(b.dark) || b.link.order - a.link.order
-  );
-}
-
-function asksForAnything({ link, profile }: ActiveLink): boolean {
-  return (
-    profile['default-route'] !== 'none' ||
-    profile.ipv6 === 'block' ||
-    profile['proxy-arp'] !== 'off' ||
-    [profile.networks, profile.exclude, link.servers, link.unresolved ?? []].some(list => list.length > 0)
   );
 }
 

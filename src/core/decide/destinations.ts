@@ -1,4 +1,5 @@
 import type { Link } from '../link/link.ts';
+import { demandingLinks } from '../link/link-index.ts';
 import { type State, savedRoute } from '../link/state.ts';
 import { memoize } from '../route/memoize.ts';
 import { type Prefix, parsePrefix } from '../route/prefix.ts';
@@ -17,7 +18,9 @@ export function destinationsOf(state: State): Prefix[] {
 }
 
 const destinationsOfLinks = memoize((links: readonly Link[]) =>
-  links.flatMap(({ servers, profile }) =>
-    [...servers, ...(profile?.exclude ?? [])].flatMap(text => parsePrefix(text) ?? []),
-  ),
+  demandingLinks(links).flatMap(destinationsOfLink),
+);
+
+const destinationsOfLink = memoize(({ servers, profile }: Link) =>
+  [...servers, ...(profile?.exclude ?? [])].flatMap(text => parsePrefix(text) ?? []),
 );

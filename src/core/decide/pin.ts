@@ -62,7 +62,7 @@ export function pinsOf(demand: Demand, uplinks: readonly Route[], observed: Obse
       pins.routes.push(ownRoute(words, { family, purpose: 'pin', for: link.interface, over }));
     }
   };
-  const [first] = demand.ranked;
+  const [first] = demand.active;
   if (first !== undefined) keep(first.link, gateways);
   for (const { link, profile } of demand.active) {
     keep(link, link.servers);

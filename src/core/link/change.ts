@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Interface } from '../route/observed.ts';
+import { type Interface, interfaceNamed } from '../route/observed.ts';
 import { families } from '../route/prefix.ts';
 import type { LinkEvent } from './event.ts';
 import {
@@ -12,6 +12,7 @@ import {
   replaceLinks,
   withoutFamily,
 } from './link.ts';
+import { demandingLinks, presentAt } from './link-index.ts';
 import { type Profile, profileFor } from './profile.ts';
 import { isServerKnown, namesOf, serversAfter, wantedServers } from './server.ts';
 
@@ -57,11 +58,14 @@ export function takeEvent(
       const because = `${event.interface} is in another network namespace (net:[${event.netns}])`;
       return { links, lookups: [], outcome: 'stale', because };
     }
+    const face = interfaceNamed(interfaces, event.interface);
+    const known = face === undefined ? [] : presentAt(links.links, face.ifindex);
+    const demanding = demandingLinks(links.links);
     const applied = applyEvent(links, { event, arrival, profiles }, interfaces);
     const { link, outcome } = applied;
     if (outcome === 'stale' || link === undefined || !event.name.endsWith('-up'))
       return { ...applied, lookups: [] };
-    const before = links.links.filter(one => one.ifindex === link.ifindex || isLostOf(one, link));
+    const before = [...known, ...demanding.filter(one => isLostOf(one, link))];
     // Without the configuration nothing is known of it but what it had.
     if (profiles === undefined) return { ...applied, lookups: [] };
     const isNews = event.name === 'ip-up' || link.peerOptions.length === 0;
@@ -166,7 +170,8 @@ function seek(link: Link, { earlier, asksHook }: Omit<Lookup, 'link'>): { link: 
 
 /** The dark after a loss ends, by family, when a link of the profile takes the default: one whose server is known. */
 function endDark({ links, others }: Links, returned: Link): Links {
-  if (returned.lost === true || !links.some(link => isLostOf(link, returned))) return { links, others };
+  if (returned.lost === true || !demandingLinks(links).some(link => isLostOf(link, returned)))
+    return { links, others };
   const over = families.filter(family => returned[family] !== undefined);
   const after = links.flatMap(link => {
     if (!isLostOf(link, returned)) return [link];

@@ -68,10 +68,11 @@ function hasControl(text: string): boolean {
 
 /** A hostile value, short and on one line, fit for a message. */
 export function quote(value: string): string {
-  const text = JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
-  // JSON has no need to escape DEL and C1; a terminal has.
-  return text.replace(
-    /[\x7f-\x9f]/g,
-    character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return oneLine(JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value));
+}
+
+/** A message that repeats what others wrote, fit for a journal and a terminal: controls escaped, at most 500 characters. */
+export function oneLine(message: string): string {
+  const text = message.length > 500 ? `${message.slice(0, 500)}…` : message;
+  return text.replace(/\p{Cc}/gu, control => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

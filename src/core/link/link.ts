@@ -1,7 +1,7 @@
-import { memoize } from '../route/memoize.ts';
-import { type Interface, interfaceNamed } from '../route/observed.ts';
+import { type Interface, interfaceAt, interfaceNamed } from '../route/observed.ts';
 import type { Family } from '../route/prefix.ts';
 import type { LinkEvent } from './event.ts';
+import { areAllAmong, demandingLinks, passIndex, presentAt } from './link-index.ts';
 import { type Profile, profileFor, type Traits } from './profile.ts';
 
 /** The addresses of one family on a link. */
@@ -131,25 +131,8 @@ function applyDown(links: Links, event: LinkEvent, face: Interface | undefined):
 
 /** Those that are not lost and have one of these interfaces, by index or name: the managed first. */
 function presentLinks({ links, others }: Links, faces: readonly (number | string)[]): Link[] {
-  return [...new Set([...presentAmong(links, faces), ...presentAmong(others, faces)])];
+  return [...new Set([links, others].flatMap(list => faces.flatMap(face => presentAt(list, face))))];
 }
-
-function presentAmong(list: readonly Link[], faces: readonly (number | string)[]): Link[] {
-  if (lookedThrough.has(list)) return faces.flatMap(face => presentByInterface(list).get(face) ?? []);
-  lookedThrough.add(list);
-  const isMeant = (link: Link) => faces.includes(link.interface) || faces.includes(link.ifindex);
-  return list.filter(link => isMeant(link) && link.lost !== true);
-}
-
-/** A list is worth an index at the second look: in a burst of events there is none. */
-const lookedThrough = new WeakSet<readonly Link[]>();
-const presentByInterface = memoize((list: readonly Link[]) => {
-  const found = new Map<number | string, Link[]>();
-  for (const link of list)
-    if (link.lost !== true)
-      for (const face of [link.ifindex, link.interface]) found.set(face, [...(found.get(face) ?? []), link]);
-  return found;
-});
 
 /** Takes links out and puts others in: managed where a profile matches them. A list that stays the same is the very same. */
 export function replaceLinks(
@@ -157,8 +140,12 @@ export function replaceLinks(
   { gone, come }: { gone: readonly Link[]; come: readonly Link[] },
 ): Links {
   const replace = (list: readonly Link[], added: readonly Link[]) => {
-    const kept = gone.some(link => list.includes(link)) ? list.filter(link => !gone.includes(link)) : list;
-    return added.length === 0 ? kept : [...kept, ...added];
+    const removed = gone.filter(link => list.includes(link));
+    if (removed.length + added.length === 0) return list;
+    const after = [...list, ...added];
+    for (const link of removed) after.splice(after.indexOf(link), 1);
+    passIndex(list, { after, gone: removed, come: added });
+    return after;
   };
   return {
     links: replace(
@@ -185,27 +172,16 @@ export function dropVanished(
   links: readonly Link[],
   interfaces: readonly Interface[],
 ): { links: readonly Link[]; vanished: readonly Link[] } {
-  if (lookedAfter.get(links) === interfaces) return { links, vanished: [] };
-  const byIndex = interfacesByIndex(interfaces);
-  const isAsBefore = (link: Link) => link.lost === true || byIndex.get(link.ifindex)?.name === link.interface;
-  if (links.every(isAsBefore)) {
-    lookedAfter.set(links, interfaces);
-    return { links, vanished: [] };
-  }
-  const vanished = links.filter(link => link.lost !== true && !byIndex.has(link.ifindex));
+  if (areAllAmong(links, interfaces)) return { links, vanished: [] };
+  const faceOf = (link: Link) => interfaceAt(interfaces, link.ifindex);
+  const vanished = links.filter(link => link.lost !== true && faceOf(link) === undefined);
   const kept = links.flatMap(link => {
-    const face = byIndex.get(link.ifindex);
+    const face = faceOf(link);
     if (link.lost === true || face?.name === link.interface) return [link];
     return face === undefined ? afterEnd(link) : [{ ...link, interface: face.name }];
   });
   return { links: mergeLost(kept), vanished };
 }
-
-const interfacesByIndex = memoize(
-  (interfaces: readonly Interface[]) => new Map(interfaces.map(face => [face.ifindex, face])),
-);
-/** The interfaces among which all of the links were found. */
-const lookedAfter = new WeakMap<readonly Link[], readonly Interface[]>();
 
 const otherFamily: Record<Family, Family> = { inet: 'inet6', inet6: 'inet' };
 
@@ -218,7 +194,7 @@ export function withoutFamily(link: Link, family: Family): Link[] {
 
 /** pppd tells the end of each family by itself: what it says of one link makes one loss. */
 export function mergeLost(links: readonly Link[]): readonly Link[] {
-  if (!links.some(link => link.lost === true)) return links;
+  if (!demandingLinks(links).some(link => link.lost === true)) return links;
   const lost = new Map<number, Link>();
   for (const link of links.filter(candidate => candidate.lost === true)) {
     const earlier = lost.get(link.order);

@@ -57,14 +57,54 @@ export function foreignRoutes({ routes }: Observed): readonly Route[] {
 const foreignAmong = memoize((routes: readonly Route[]) => routes.filter(route => !isOwn(route)));
 
 /** Can packets leave through this device, as far as the kernel is concerned? */
-export function isUp({ interfaces }: Observed, dev: string): boolean {
+export function isUp({ interfaces }: { interfaces: readonly Interface[] }, dev: string): boolean {
   return interfaceNamed(interfaces, dev)?.up === true;
 }
 
 export function interfaceNamed(interfaces: readonly Interface[], name: string): Interface | undefined {
-  return byName(interfaces).get(name);
+  return indexOf(interfaces).byName.get(name);
 }
 
-const byName = memoize(
-  (interfaces: readonly Interface[]) => new Map(interfaces.map(face => [face.name, face])),
-);
+export function interfaceAt(interfaces: readonly Interface[], ifindex: number): Interface | undefined {
+  return indexOf(interfaces).byIndex.get(ifindex);
+}
+
+/** The list in which an interface has gone, has come, or has changed in its place. It takes the index of the other over. */
+export function replaceInterface(
+  interfaces: readonly Interface[],
+  { gone, come }: { gone: Interface | undefined; come: Interface | undefined },
+): Interface[] {
+  const after = [...interfaces];
+  const place = gone === undefined ? after.length : after.indexOf(gone);
+  after.splice(place, gone === undefined ? 0 : 1, ...(come === undefined ? [] : [come]));
+  const index = indexes.get(interfaces);
+  if (index === undefined) return after;
+  indexes.delete(interfaces);
+  indexes.set(after, index);
+  if (gone !== undefined) index.byIndex.delete(gone.ifindex);
+  // Another one may have its name by now.
+  if (gone !== undefined && index.byName.get(gone.name) === gone) index.byName.delete(gone.name);
+  if (come !== undefined) enter(index, come);
+  return after;
+}
+
+interface InterfaceIndex {
+  byName: Map<string, Interface>;
+  byIndex: Map<number, Interface>;
+}
+
+const indexes = new WeakMap<readonly Interface[], InterfaceIndex>();
+
+function indexOf(interfaces: readonly Interface[]): InterfaceIndex {
+  const known = indexes.get(interfaces);
+  if (known !== undefined) return known;
+  const index: InterfaceIndex = { byName: new Map(), byIndex: new Map() };
+  for (const face of interfaces) enter(index, face);
+  indexes.set(interfaces, index);
+  return index;
+}
+
+function enter({ byName, byIndex }: InterfaceIndex, face: Interface): void {
+  byName.set(face.name, face);
+  byIndex.set(face.ifindex, face);
+}

@@ -1,7 +1,9 @@
 import type { Decision } from '../decide/decide.ts';
+import { activeLink } from '../decide/demand.ts';
 import { modes } from '../decide/modes.ts';
 import type { LinkEvent } from '../link/event.ts';
 import type { Applied, Link, Links } from '../link/link.ts';
+import { demandingLinks } from '../link/link-index.ts';
 import { isOtherManagers } from '../link/profile.ts';
 import { memoize } from '../route/memoize.ts';
 import { families } from '../route/prefix.ts';
@@ -26,7 +28,7 @@ export function linksLine({ links, others }: Links, decision: Decision | undefin
   const total = links.length + others.length;
   if (total === 0) return 'no link is up';
   const carriers = new Set([...(decision?.demand.carriers.values() ?? [])].map(({ link }) => link.order));
-  const first = total <= mostInLine ? [] : links.filter(({ order }) => carriers.has(order));
+  const first = demandingLinks(links).filter(({ order }) => total > mostInLine && carriers.has(order));
   const told = new Set([...first, ...links.slice(0, mostInLine), ...others.slice(0, mostInLine)]);
   return few(
     [...told].slice(0, mostInLine).map(link => linkLine(link, decision)),
@@ -48,11 +50,8 @@ export function linkLine(link: Link, decision: Decision | undefined): string {
   if (profile === undefined) return `unmanaged: ${link.interface} left alone`;
   const about = `${profile.name}: ${link.interface}`;
   if (link.released === true) return `${about} up, released by the administrator`;
-  if (decision !== undefined && !ordersOf(decision.state.links).has(link.order))
-    return `${about} up, not routed yet`;
-  const active = decision?.demand.ranked.find(
-    one => one.link.order === link.order && (one.link.lost === true) === (link.lost === true),
-  );
+  if (decision !== undefined && !isAmong(decision.state.links, link)) return `${about} up, not routed yet`;
+  const active = decision && activeLink(link, decision.demand);
   if (active?.dark === true || link.lost === true) {
     const stops = link.inet === undefined ? 'IPv6 traffic stops' : 'traffic stops';
     return `${about} is ${link.lost === true ? 'lost' : 'down'}, ${stops} until it returns (ppp-routectl restore lifts this)`;
@@ -68,7 +67,11 @@ export function linkLine(link: Link, decision: Decision | undefined): string {
   ].join(', ');
 }
 
-/** The decision was made about them. */
+/** The decision was made about it, or about what it was before. */
+function isAmong(links: readonly Link[], link: Link): boolean {
+  return links.includes(link) || ordersOf(links).has(link.order);
+}
+
 const ordersOf = memoize((links: readonly Link[]) => new Set(links.map(({ order }) => order)));
 
 /** Is this the link that has the default, and is the default really there? */

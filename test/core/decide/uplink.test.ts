@@ -250,7 +250,7 @@ t.test('an uplink default is one of others that carries packets past our links',
 t.test('the way out past the links: what stays, what is displaced, and in need what lapsed', async t => {
   const demand: Demand = {
     active: [],
-    ranked: [],
+    interfaces: [],
     managedDevices: new Set(['ppp0']),
     routes: [],
     rules: [],

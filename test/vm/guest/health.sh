@@ -84,7 +84,8 @@ systemctl kill -s STOP ppp-routed-resolve.service
 drop_in 'TimeoutStartSec=700ms'
 begun=$(now)
 systemctl start ppp-routed &
-sleep 0.6
+is_routed() { ip route show default dev ppp0 | grep -q . && status | grep -q '^office: ppp0 up'; }
+until_true 3 is_routed
 record 'slow start, at first' systemctl show ppp-routed -p ActiveState -p SubState -p StatusText
 record 'slow start, routes at first' table
 wait
