@@ -2,7 +2,6 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type AST, getStaticTOMLValue, parseTOML, traverseNodes } from 'toml-eslint-parser';
 import * as v from 'valibot';
-import { oneLine } from '../core/link/fields.ts';
 import { type Profile, ProfileSchema } from '../core/link/profile.ts';
 import { hasCode, reasonOf } from '../core/tell/reason.ts';
 import { momentOf, readPlainFile } from './plain-file.ts';
@@ -12,9 +11,8 @@ export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';
   readonly faults: readonly string[];
   constructor(faults: readonly string[]) {
-    const lines = faults.map(oneLine);
-    super(lines.join('; '));
-    this.faults = lines;
+    super(faults.join('; '));
+    this.faults = faults;
   }
 }
 
@@ -163,8 +161,7 @@ function sentence({ path, issue, under, lineOf }: Fault): string {
     .join('')
     .replace(/^\./, '');
   const unknown = issue.expected === 'never';
-  const fault = unknown ? `unknown key; expected ${knownKeys(under, issue)}` : issue.message;
-  return `${path}:${lineOf(keys)}: ${key}: ${fault}`;
+  return `${path}:${lineOf(keys)}: ${key}: ${unknown ? `unknown key; expected ${knownKeys(under, issue)}` : issue.message}`;
 }
 
 function knownKeys(under: readonly string[], issue: v.BaseIssue<unknown>): string {
