@@ -5,8 +5,8 @@ import {
   type Rule,
   replaceInterface,
 } from '../core/route/observed.ts';
-import { type Family, families, type Prefix, parsePrefix } from '../core/route/prefix.ts';
-import { identityOf, type Route } from '../core/route/route.ts';
+import { type Family, families, type Prefix } from '../core/route/prefix.ts';
+import { gatewaysOf, identityOf, type Route } from '../core/route/route.ts';
 import { parseRoute } from '../core/route/route-line.ts';
 import { AddressTable } from './address-table.ts';
 import { parseAddress, parseInterface, parseProxyNeighbour, parseRule } from './parse.ts';
@@ -138,7 +138,7 @@ export class KernelCache {
     this.#interfaceList ??= [...this.interfaces];
     const tables = families.map(family => this.#tables[family]);
     const routes = new Set<Route>(tables.flatMap(table => table.defaults));
-    for (const prefix of [...destinations, ...gatewaysOf([...routes])])
+    for (const prefix of [...destinations, ...[...routes].flatMap(gatewaysOf)])
       for (const route of this.#tables[prefix.family].covering(prefix)) routes.add(route);
     for (const table of tables) for (const route of table.own) routes.add(route);
     return {
@@ -246,10 +246,4 @@ export class KernelCache {
       else if (outcome) this.version++;
     }
   }
-}
-
-function gatewaysOf(routes: readonly Route[]): Prefix[] {
-  return routes.flatMap(({ nexthops }) =>
-    nexthops.flatMap(({ via }) => (via === undefined ? [] : (parsePrefix(via) ?? []))),
-  );
 }

@@ -1,5 +1,5 @@
 import { memoize } from './memoize.ts';
-import type { Family } from './prefix.ts';
+import { type Family, type Prefix, parsePrefix } from './prefix.ts';
 
 /** The protocol number of all that is ours (RTA_PROTOCOL in rtnetlink(7)); the package registers the name. */
 export const ownProtocol = { number: '173', name: 'ppp-routed' } as const;
@@ -77,6 +77,10 @@ export const identityOf = memoize((route: Route): string => {
 /** Is it a default route that carries packets? `unreachable default` and its kind carry none. */
 export function isDefault(route: Route): boolean {
   return route.dst === 'default' && route.type === defaults.type && route.table === defaults.table;
+}
+
+export function gatewaysOf({ nexthops }: Route): Prefix[] {
+  return nexthops.flatMap(({ via }) => (via === undefined ? [] : (parsePrefix(via) ?? [])));
 }
 
 /** A route to another destination over the same nexthops, source and path attributes; no metric, no protocol. */
