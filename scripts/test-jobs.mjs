@@ -18,8 +18,8 @@ export async function runJobs(entries, { root, variables }) {
       })),
     );
     const is = {
-      alone: ({ tier, file }) => tier.alone && !tier.together?.includes(file),
-      waits: ({ tier }) => tier.waits && !tier.alone,
+      alone: ({ tier, file }) => tier.alone?.includes(file) === true,
+      waits: job => job.tier.waits === true && !is.alone(job),
     };
     const results = [];
     // The guests' system takes half a minute, mostly of waiting for the network.

@@ -7,9 +7,8 @@ const containers = 'containers';
 /**
  * `says`: what it is. `paths`: the whole form. `short`: the short form, the same paths if absent. `adds`: what the whole form
  * has over it; absent where there is no other. `programs`: what its tests call. `needs`: what the machine must allow. `guest`: what of it runs in User-Mode
- * Linux where the machine allows no namespaces; `ownGuest`: the same, tests that boot it themselves. `alone`: its times are measured, so nothing runs beside it,
- * but for the files that are `together`. `waits`: guests
- * that leave the processors idle most of the time. `seconds`: the time limit of one file. `as`: another user.
+ * Linux where the machine allows no namespaces; `ownGuest`: the same, tests that boot it themselves. `alone`: files that measure
+ * times, so nothing runs beside them. `waits`: guests that leave the processors idle most of the time. `seconds`: the time limit of one file. `as`: another user.
  */
 export const tiers = {
   pure: {
@@ -68,8 +67,9 @@ export const tiers = {
     short: ['reliability/state.test.ts', 'reliability/fuzz.test.ts', 'reliability/hooks.test.ts'],
     needs: namespaces,
     guest: ['reliability/fuzz.test.ts'],
-    alone: true,
-    together: ['reliability/state.test.ts', 'reliability/fuzz.test.ts'],
+    alone: ['access', 'degradation', 'hooks', 'ip', 'kill', 'queue', 'soak'].map(
+      name => `reliability/${name}.test.ts`,
+    ),
     adds: 'access, degradation, ip, kill, queue and soak',
     seconds: 2400,
   },
@@ -77,7 +77,7 @@ export const tiers = {
     says: 'what an event costs, in ratios',
     paths: ['bench'],
     needs: namespaces,
-    alone: true,
+    alone: ['bench/ratios.test.ts'],
     adds: 'the ratios with 5,000 links and with 100,000 routes',
     seconds: 300,
   },
@@ -90,6 +90,7 @@ export const tiers = {
     needs: containers,
     programs: ['mmdebstrap', 'systemd-nspawn'],
     waits: true,
+    alone: ['vm/health.test.ts'],
     adds: 'health, journal, operations and idle',
     seconds: 300,
   },

@@ -7,10 +7,21 @@ const state = new StateDirectory(directory);
 state.load(boot);
 for (let round = 1; ; round++) {
   for (let ifindex = Number(first); ifindex < Number(first) + 3; ifindex++) {
-    state.saveLink(linkOf(ifindex, { order: round }));
-    state.saveDefaults(saved);
+    const link = linkOf(ifindex, { order: round });
+    untilSaved(() => state.saveLink(link));
+    untilSaved(() => state.saveDefaults(saved));
   }
   process.send?.(round);
   // What was sent is delivered between two turns of the loop.
   await new Promise(setImmediate);
+}
+
+/** As the daemon does. The other writer, when it starts, removes what it takes for left over by a killed one. */
+function untilSaved(save: () => void): void {
+  for (let tries = 1; ; tries++)
+    try {
+      return save();
+    } catch (error) {
+      if (tries === 100) throw error;
+    }
 }
