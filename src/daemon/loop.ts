@@ -3,9 +3,8 @@ import { dropVanished } from '../core/link/link.ts';
 import type { Profile } from '../core/link/profile.ts';
 import { emptyState, type SavedDefault, type State } from '../core/link/state.ts';
 import type { Interface, Observed } from '../core/route/observed.ts';
-import { messageIds, vanishedFields } from '../core/tell/message.ts';
+import { messageIds } from '../core/tell/message.ts';
 import { reasonOf } from '../core/tell/reason.ts';
-import { vanishedLine } from '../core/tell/status.ts';
 import type { Health } from './health.ts';
 import { type Entry, Inbox, takeAll } from './inbox.ts';
 import type { Kernel, Questions, Sentences, Store } from './rooms.ts';
@@ -193,7 +192,8 @@ export class Loop {
     const found = entries.length === 0 ? this.#dropOthers(state, observed) : state;
     this.#state = found;
     const { netns } = this.#options;
-    const moment = { interfaces: observed.interfaces, profiles: this.profiles, netns };
+    const { gone } = this.#settler;
+    const moment = { interfaces: observed.interfaces, profiles: this.profiles, netns, gone };
     try {
       const { links, taken } = takeAll(entries, found, moment);
       const settlement = await this.#settler.settle(this.#withRecalled({ ...found, ...links }));
@@ -239,7 +239,7 @@ export class Loop {
   #dropOthers(state: State, { interfaces }: Observed): State {
     this.#othersSeenIn = interfaces;
     const { links: others, vanished } = dropVanished(state.others, interfaces);
-    for (const link of vanished) this.#options.journal.info(vanishedFields(link), vanishedLine(link));
+    this.#settler.tellVanished(vanished);
     return others === state.others ? state : { ...state, others };
   }
 }

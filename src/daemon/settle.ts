@@ -3,8 +3,8 @@ import { destinationsOf } from '../core/decide/destinations.ts';
 import { type Step, sentenceOf, shellCommandOf } from '../core/decide/plan.ts';
 import { uplinkDefaults } from '../core/decide/uplink.ts';
 import { linksOnDisk } from '../core/link/change.ts';
-import { dropVanished } from '../core/link/link.ts';
-import { demandingLinks } from '../core/link/link-index.ts';
+import { dropVanished, type Link } from '../core/link/link.ts';
+import { demandingLinks, presentAt } from '../core/link/link-index.ts';
 import type { State } from '../core/link/state.ts';
 import type { Observed } from '../core/route/observed.ts';
 import { families } from '../core/route/prefix.ts';
@@ -45,6 +45,8 @@ export class Settler {
   #isForgetful = true;
   /** A part of the state cannot be read. */
   isPartial = false;
+  /** Names of interfaces that went while their link was up, and have not come back. */
+  readonly gone = new Set<string>();
 
   constructor(rooms: { kernel: Kernel; store: Store; journal: Sentences }, onDisk: State) {
     this.#kernel = rooms.kernel;
@@ -98,8 +100,16 @@ export class Settler {
     const destinations = destinationsOf(state);
     const observed = await this.#kernel.observe({ forwarding, destinations, news });
     const { links, vanished } = dropVanished(state.links, observed.interfaces);
-    for (const link of vanished) this.#journal.info(vanishedFields(link), vanishedLine(link));
+    this.tellVanished(vanished);
+    for (const name of this.gone) if (presentAt(links, name).length > 0) this.gone.delete(name);
     return { observed, state: links === state.links ? state : { ...state, links } };
+  }
+
+  tellVanished(links: readonly Link[]): void {
+    for (const link of links) {
+      this.#journal.info(vanishedFields(link), vanishedLine(link));
+      this.gone.add(link.interface);
+    }
   }
 
   #decide(state: State, observed: Observed, refused: ReadonlySet<string>): Decision {

@@ -98,6 +98,18 @@ scenario('3. pppd is killed: the interface vanishes, ip-down never runs', async 
   t.same((await lab.status()).links, [], 'and forgotten');
 });
 
+scenario('3. a normal hang-up: pppd runs ip-down when the interface is gone', async (lab, t) => {
+  await lab.machine();
+  await lab.up('ppp0');
+  await lab.ip('link del ppp0');
+  await lab.comesToShow(base, 1000);
+  const log = lab.log().length;
+  await lab.fine(lab.hook('ip-down', 'ppp0'));
+  const hangUp = 'ip-down of ppp0: the interface went before, and the link was ended then';
+  t.same(await lab.journal(log, 1), [hangUp], 'no notice, and nothing of a link that was not up');
+  await lab.restored();
+});
+
 scenario('4. the daemon is killed while the link is up; started; down', async (lab, t) => {
   await lab.machine();
   await lab.up('ppp0');

@@ -3,6 +3,7 @@ import { type Interface, interfaceNamed } from '../route/observed.ts';
 import { families } from '../route/prefix.ts';
 import type { LinkEvent } from './event.ts';
 import {
+  type Arrival,
   afterEnd,
   applyEvent,
   dropVanished,
@@ -23,6 +24,7 @@ export interface Moment {
   profiles: readonly Profile[] | undefined;
   /** The inode of the network namespace that the daemon is in, if known. */
   netns?: number | undefined;
+  gone?: Arrival['gone'];
 }
 
 /** The servers of a link that are to be looked for: by the names in its profile, or by what its hook can tell. */
@@ -52,7 +54,7 @@ export function takeEvent(
   event: LinkEvent,
   { arrival, canAsk }: { arrival: number; canAsk: boolean },
 ): Change {
-  return (links, { interfaces, profiles, netns }) => {
+  return (links, { interfaces, profiles, netns, gone }) => {
     // A pppd in a namespace of its own runs the hooks of the machine, and its interfaces may have the names of ours.
     if (event.netns !== undefined && netns !== undefined && event.netns !== netns) {
       const because = `${event.interface} is in another network namespace (net:[${event.netns}])`;
@@ -61,7 +63,7 @@ export function takeEvent(
     const face = interfaceNamed(interfaces, event.interface);
     const known = face === undefined ? [] : presentAt(links.links, face.ifindex);
     const demanding = demandingLinks(links.links);
-    const applied = applyEvent(links, { event, arrival, profiles }, interfaces);
+    const applied = applyEvent(links, { event, arrival, profiles, gone }, interfaces);
     const { link, outcome } = applied;
     if (outcome === 'stale' || link === undefined || !event.name.endsWith('-up'))
       return { ...applied, lookups: [] };

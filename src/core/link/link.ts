@@ -62,13 +62,15 @@ export interface Arrival {
   arrival: number;
   /** undefined: the configuration could not be read, and the link keeps the profile it has. */
   profiles: readonly Profile[] | undefined;
+  /** Names of interfaces that went while their link was up: pppd runs ip-down after that, at every hang-up. */
+  gone?: ReadonlySet<string> | undefined;
 }
 
 /** The links after an event. `interfaces` is what the kernel has: an event is a hint to look, the kernel decides. */
 export function applyEvent(known: Links, arrival: Arrival, interfaces: readonly Interface[]): Applied {
   const { event } = arrival;
   const face = interfaceNamed(interfaces, event.interface);
-  return event.name.endsWith('-up') ? applyUp(known, arrival, face) : applyDown(known, event, face);
+  return event.name.endsWith('-up') ? applyUp(known, arrival, face) : applyDown(known, arrival, face);
 }
 
 /** The family whose coming or going an event tells. */
@@ -112,10 +114,12 @@ function applyUp(links: Links, { event, arrival, profiles }: Arrival, face: Inte
   return { links: replaceLinks(links, { gone, come: [link] }), outcome: isSame ? 'repeated' : 'up', link };
 }
 
-function applyDown(links: Links, event: LinkEvent, face: Interface | undefined): Applied {
+function applyDown(links: Links, { event, gone }: Arrival, face: Interface | undefined): Applied {
   const family = familyOfEvent(event);
   const unchanged = (because: string): Applied => ({ links, outcome: 'stale', because });
   const [link] = presentLinks(links, [event.interface]);
+  if (link === undefined && gone?.has(event.interface) === true)
+    return { links, outcome: 'repeated', because: 'the interface went before, and the link was ended then' };
   if (link === undefined) return unchanged(`${event.interface} was not up`);
   if (event.pid !== undefined && link.pid !== undefined && event.pid !== link.pid) {
     return unchanged(`${event.interface} belongs to another pppd by now`);

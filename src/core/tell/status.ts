@@ -90,7 +90,7 @@ export function eventLine(
   const { outcome, because, link } = applied;
   const about = `${event.name} of ${event.interface}:`;
   if (outcome === 'stale') return `${about} nothing to do, ${because}`;
-  if (outcome === 'repeated') return `${about} known already`;
+  if (outcome === 'repeated') return `${about} ${because ?? 'known already'}`;
   if (outcome === 'down') {
     return link?.profile === undefined
       ? `${about} it was left alone, nothing to put back`
