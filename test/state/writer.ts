@@ -17,11 +17,11 @@ for (let round = 1; ; round++) {
 }
 
 /** As the daemon does. The other writer, when it starts, removes what it takes for left over by a killed one. */
-function untilSaved(save: () => void): void {
-  for (let tries = 1; ; tries++)
-    try {
-      return save();
-    } catch (error) {
-      if (tries === 100) throw error;
-    }
+function untilSaved(save: () => void, tries = 100): void {
+  try {
+    save();
+  } catch (error) {
+    if (tries === 1) throw error;
+    untilSaved(save, tries - 1);
+  }
 }
