@@ -68,6 +68,14 @@ t.test('a fault has its file, line, key and what was expected', async t => {
     ['[link.work]\nmatch = {}\n', /^ppp-routed\.toml:2: link\.work\.match: expected at least one/],
     ['[link.work]\nserver = "-x"\n', /^ppp-routed\.toml:2: link\.work\.server: expected/],
     ['[link.work]\nproxy-arp = "eth0; reboot"\n', /^ppp-routed\.toml:2: link\.work\.proxy-arp: expected/],
+    [
+      '[link.work]\ndefault-route = "metric"\nmetric = 0\n',
+      /^ppp-routed\.toml:3: link\.work\.metric: expected a number from 1/,
+    ],
+    [
+      '[link.work]\ndefault-route = "half"\nmetric = 9\n',
+      /^ppp-routed\.toml:3: link\.work\.metric: expected default-route = "metric"/,
+    ],
     ['[link.work]\npriority = 1.5\n', /^ppp-routed\.toml:2: link\.work\.priority: expected a whole number/],
     ['[link.work]\nproxy-arp = "eth0#"\n', /^ppp-routed\.toml:2: link\.work\.proxy-arp: expected/],
     ['[link.work]\ndefault-route = "a\\nb"\n', /^ppp-routed\.toml:2: .*found "a\\nb"$/],

@@ -257,6 +257,50 @@ scenario('18. networks behind the link, and networks that stay on the uplink', a
   await lab.restored();
 });
 
+scenario("a PPP line as a backup: our default at a metric worse than the uplink's", async (lab, t) => {
+  const profiles = '[link.work]\ndefault-route = "metric"\nmetric = 700\nserver = "none"\n';
+  await lab.machine({ profiles });
+  await lab.up('ppp0');
+  await lab.shows(`
+    default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100
+    default dev ppp0 proto 173 scope link metric 700
+    10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
+    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+  `);
+  t.equal(await lab.deviceTo('198.51.100.7'), 'eth0', 'the uplink is used');
+  t.equal((await lab.status()).status, 'work: ppp0 up, default via ppp0 at metric 700');
+  await lab.ip('route del default via 192.168.1.1 dev eth0 metric 100');
+  t.equal(await lab.deviceTo('198.51.100.7'), 'ppp0', 'the backup is used');
+  await lab.ip('route add default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100');
+  t.equal(await lab.deviceTo('198.51.100.7'), 'eth0', 'the uplink is back');
+  await lab.down('ppp0');
+  await lab.restored();
+});
+
+scenario(
+  'a backup that must not leak: what leads nowhere stands behind it, at its metric when it is lost',
+  async (lab, t) => {
+    const profiles =
+      '[link.work]\ndefault-route = "metric"\nmetric = 700\nserver = "none"\non-loss = "block"\n';
+    await lab.machine({ profiles });
+    await lab.up('ppp0');
+    await lab.comesToShow(`
+    default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100
+    default dev ppp0 proto 173 scope link metric 700
+    unreachable default proto 173 metric 701
+    10.99.0.1 dev ppp0 proto kernel scope link src 10.99.0.2
+    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+  `);
+    await lab.ip('link del ppp0');
+    await lab.comesToShow(`
+    default via 192.168.1.1 dev eth0 proto dhcp src 192.168.1.10 metric 100
+    unreachable default proto 173 metric 700
+    192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.10
+  `);
+    t.equal(await lab.deviceTo('198.51.100.7'), 'eth0', 'a backup stops nothing that it did not carry');
+  },
+);
+
 /** The link with both families. */
 async function up(lab: Lab): Promise<void> {
   await lab.connect('ppp0');

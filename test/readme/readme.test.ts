@@ -109,7 +109,7 @@ t.test('the examples of the configuration are loaded as they stand', async t => 
 t.test('the table of keys is the schema', async t => {
   const rows = new Map(tables.get('key')?.map(([key, ...cells]) => [wordsOf(key)[0], cells]));
   t.same([...rows.keys()].sort(), Object.keys(ProfileSchema.entries).sort(), 'every key, and no other');
-  const defaults: Record<string, unknown> = v.getDefaults(ProfileSchema);
+  const defaults: Record<string, unknown> = v.getDefaults(ProfileSchema) ?? {};
   const sources = await sourcesThatAct();
   for (const [key = '', [standard, meaning = '']] of rows) {
     if (key !== 'match')

@@ -4,16 +4,9 @@ import type { Profile } from '../link/profile.ts';
 import { isServerKnown } from '../link/server.ts';
 import { memoize } from '../route/memoize.ts';
 import { type Interface, isUp, type Observed } from '../route/observed.ts';
-import {
-  type OwnRoute,
-  type OwnRule,
-  ownMetric,
-  ownRoute,
-  ownTable,
-  rulePriority,
-} from '../route/own-route.ts';
+import { type OwnRoute, type OwnRule, ownRoute, ownTable, rulePriority } from '../route/own-route.ts';
 import { type Family, families, formatPrefix, parsePrefix } from '../route/prefix.ts';
-import { modes } from './modes.ts';
+import { defaultMetric, modes } from './modes.ts';
 
 /** A link that a profile matches, and that can carry packets or whose loss stops them. */
 export interface ActiveLink {
@@ -120,7 +113,7 @@ function claimsDefault({ link, profile }: ActiveLink, family: Family): boolean {
 function defaultRoutes({ link, profile, dark }: ActiveLink, family: Family): OwnRoute[] {
   const mode = modes[profile['default-route']];
   const table = mode.table === 'own' ? ` table ${ownTable}` : '';
-  const about = { family, for: link.interface };
+  const about = { family, for: link.interface, metric: defaultMetric(profile, family) };
   return mode.prefixes[family].flatMap(prefix => {
     if (dark) return [ownRoute(`unreachable ${prefix}${table}`, { ...about, purpose: 'block' })];
     const route = ownRoute(`${prefix} dev ${link.interface}${table}`, { ...about, purpose: 'default' });
@@ -128,7 +121,7 @@ function defaultRoutes({ link, profile, dark }: ActiveLink, family: Family): Own
     const behind = ownRoute(`unreachable ${prefix}${table}`, {
       ...about,
       purpose: 'block',
-      metric: ownMetric[family] + 1,
+      metric: about.metric + 1,
     });
     return [behind, route];
   });

@@ -1,4 +1,5 @@
 import type { Profile } from '../link/profile.ts';
+import { ownMetric } from '../route/own-route.ts';
 import type { Family } from '../route/prefix.ts';
 
 /** A default-route mode: what draws traffic onto the link. */
@@ -14,6 +15,11 @@ export interface Mode {
 /** Everything. Written out for IPv6, where `default` without -6 would be IPv4's. */
 export const everything: Mode['prefixes'] = { inet: ['default'], inet6: ['::/0'] };
 const halves: Mode['prefixes'] = { inet: ['0.0.0.0/1', '128.0.0.0/1'], inet6: ['2000::/3'] };
+
+/** The metric of the default over a link. */
+export function defaultMetric({ metric }: Profile, family: Family): number {
+  return metric ?? ownMetric[family];
+}
 
 /** Every mode that a profile can name. */
 export const modes: Record<Profile['default-route'], Mode> = {

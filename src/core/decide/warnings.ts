@@ -1,11 +1,10 @@
 import type { Link } from '../link/link.ts';
 import { memoize } from '../route/memoize.ts';
 import type { Address, Observed } from '../route/observed.ts';
-import { ownMetric } from '../route/own-route.ts';
 import { covers, type Prefix, parsePrefix } from '../route/prefix.ts';
 import { devicesOf, type Route } from '../route/route.ts';
 import type { Demand } from './demand.ts';
-import { everything, modes } from './modes.ts';
+import { defaultMetric, everything, modes } from './modes.ts';
 import { uplinkDefaults } from './uplink.ts';
 
 /** What is as it is configured, and yet may surprise, in sentences. `beside`: the uplink defaults that stay beside ours. */
@@ -42,7 +41,10 @@ function openings({ carriers }: Demand, beside: readonly Route[]): string[] {
     const mode = modes[profile['default-route']];
     if (profile['on-loss'] !== 'block' || dark || mode.table !== 'main') return [];
     const between = beside.filter(
-      route => route.family === family && route.metric <= ownMetric[family] && mode.prefixes === everything,
+      route =>
+        route.family === family &&
+        route.metric <= defaultMetric(profile, family) &&
+        mode.prefixes === everything,
     );
     return between.map(
       ({ line }) =>

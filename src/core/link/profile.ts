@@ -49,8 +49,7 @@ function oneOf<const T extends readonly string[]>(choices: T) {
   );
 }
 
-/** One `[link.NAME]` table of the configuration, as written. Defaults are DESIGN's: nothing that is not asked for. */
-export const ProfileSchema = v.strictObject(
+const Settings = v.strictObject(
   {
     match: v.optional(
       v.pipe(
@@ -71,6 +70,15 @@ export const ProfileSchema = v.strictObject(
       ),
     ),
     'default-route': v.optional(oneOf(['replace', 'metric', 'half', 'table', 'none']), 'none'),
+    metric: v.optional(
+      v.pipe(
+        v.number('expected a whole number'),
+        v.integer('expected a whole number'),
+        v.minValue(1, 'expected a number from 1 to 4294967294'),
+        // The kernel has 32 bits, and what leads nowhere stands behind ours.
+        v.maxValue(4294967294, 'expected a number from 1 to 4294967294'),
+      ),
+    ),
     server: v.optional(
       v.union(
         [server, v.pipe(v.array(server), v.minLength(1, 'expected at least one server'))],
@@ -94,6 +102,18 @@ export const ProfileSchema = v.strictObject(
     ),
   },
   'expected a table of settings',
+);
+
+/** One `[link.NAME]` table of the configuration, as written. Defaults are DESIGN's: nothing that is not asked for. */
+export const ProfileSchema = v.pipe(
+  Settings,
+  v.forward(
+    v.check(
+      profile => profile.metric === undefined || profile['default-route'] === 'metric',
+      'expected default-route = "metric" beside it; the other modes have no metric to choose',
+    ),
+    ['metric'],
+  ),
 );
 
 /** What the configuration wants for the links that match it. */

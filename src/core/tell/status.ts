@@ -59,10 +59,11 @@ export function linkLine(link: Link, decision: Decision | undefined): string {
   if (active === undefined) return `${about} is down`;
   const carries = families.filter(family => carriesDefault(link, family, decision));
   const table = modes[profile['default-route']].table === 'own' ? ' in its own table' : '';
+  const metric = profile.metric === undefined ? '' : ` at metric ${profile.metric}`;
   const through = carries.map(family => (family === 'inet' ? 'default' : 'IPv6 default')).join(' and ');
   return [
     `${about} up`,
-    ...(carries.length > 0 ? [`${through} via ${link.interface}${table}`] : []),
+    ...(carries.length > 0 ? [`${through} via ${link.interface}${table}${metric}`] : []),
     ...(profile.networks.length > 0 ? [`networks ${profile.networks.join(' ')}`] : []),
   ].join(', ');
 }
