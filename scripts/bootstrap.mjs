@@ -18,18 +18,11 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const stamp = join(root, 'node_modules/.ppp-routed-lock');
 
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-if (major < 20 || (major === 20 && minor < 19)) {
-  console.error(
-    `ppp-routed needs Node 20.19 or newer; this is ${process.versions.node}. On Debian 13: apt install nodejs npm`,
-  );
-  process.exit(1);
-}
-
 const lock = createHash('sha256')
   .update(readFileSync(join(root, 'package-lock.json')))
   .digest('hex');
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
+  needNode();
   needToWrite('.', 'node_modules');
   console.error('installing the dependencies of package-lock.json …');
   // The lock file has every package's hash, so a cached copy needs no question; a download that stalls is begun again.
@@ -51,9 +44,20 @@ if (
   newest(join(root, 'src')) > oldest(join(root, 'dist')) ||
   newest(join(root, 'package.json')) > oldest(join(root, 'dist'))
 ) {
+  needNode();
   needToWrite('.', 'dist');
   console.error('building dist/ …');
   execFileSync(process.execPath, [join(root, 'scripts/build.mjs')], { cwd: root, stdio: 'inherit' });
+}
+
+/** What is built runs on an older one. */
+function needNode() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major > 20 || (major === 20 && minor >= 19)) return;
+  console.error(
+    `building ppp-routed needs Node.js 20.19 or later; this is ${process.versions.node}. On Debian 13: apt install nodejs npm`,
+  );
+  process.exit(1);
 }
 
 /** One sentence, not a stack trace, after `sudo npm test` or in a checkout of somebody else's. */

@@ -59,14 +59,14 @@ function findPrograms() {
     throw new Trouble({
       what: 'cannot run the service',
       why: `Node.js is in a home directory (${process.execPath}), where a service does not look`,
-      todo: 'Install Node.js 20.19 or later for everyone (Debian: apt-get install nodejs) and run setup with that one',
+      todo: 'Install Node.js 18.19 or later for everyone (Debian: apt-get install nodejs) and run setup with that one',
     });
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  if (major < 20 || (major === 20 && minor < 19))
+  if (major < 18 || (major === 18 && minor < 19))
     throw new Trouble({
       what: 'cannot run the service',
       why: `Node.js ${process.versions.node} is too old`,
-      todo: 'Install Node.js 20.19 or later',
+      todo: 'Install Node.js 18.19 or later',
     });
   const perl = ['/usr/bin/perl', '/usr/local/bin/perl', '/bin/perl'].find(path => existsSync(path));
   if (perl === undefined)

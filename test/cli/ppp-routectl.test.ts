@@ -201,6 +201,23 @@ scenario('wrong usage is exit status 2 and says what is right', async (lab, t) =
     t.equal((await ctl(lab, words)).exitCode, 0, words);
 });
 
+scenario('every command runs on what Node.js 18 has', async (lab, t) => {
+  await lab.machine();
+  await lab.up('ppp0');
+  const node18 = ['env', `NODE_OPTIONS=--require=${join(import.meta.dirname, 'node18.cjs')}`];
+  for (const words of [
+    'status',
+    'routes',
+    'explain 198.51.100.1',
+    'plan ip-down ppp0',
+    'plan ip-up ppp1 /dev/pts/1 38400 10.98.0.2 10.98.0.1 work',
+    'workstations ppp0',
+    'restore',
+    'reload',
+  ])
+    t.same(await ctl(lab, words, node18), await ctl(lab, words), words);
+});
+
 scenario('no daemon is exit status 3 and says what to do', async (lab, t) => {
   await lab.machine({ daemon: false });
   for (const words of ['status', 'routes', 'explain 8.8.8.8', 'reload', 'status --watch']) {
