@@ -39,7 +39,10 @@ export function runAsOwner({ owner, argv, environment }: OwnersRun): string | un
   if (status === 0 && answer) return answer;
   if (error && hasCode(error, 'ENOENT'))
     throw faultOf('setpriv is missing', 'Install it (Debian: util-linux) and run this again');
-  throw faultOf(`its process ended with ${status ?? 'a signal'}`, 'Look at `ip route`');
+  throw faultOf(
+    stderr ? 'see above' : `its process ended with ${status ?? 'a signal'}`,
+    'Look at `ip route`',
+  );
 }
 
 function faultOf(why: string, advice: string): CommandError {

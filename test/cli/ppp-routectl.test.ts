@@ -433,6 +433,13 @@ scenario('restore without a daemon leaves the state to its owner', async (lab, t
   t.match(await ctl(lab, 'restore', without), { exitCode: 0, stderr: '' }, 'nobody can become the owner');
 });
 
+scenario('restore without a daemon and without ip says so', async (lab, t) => {
+  await lab.machine({ daemon: false });
+  const { exitCode, stderr } = await ctl(lab, 'restore', ['env', 'PATH=/nowhere']);
+  t.equal(exitCode, 1);
+  t.match(stderr, /^ppp-routectl: ip cannot be asked: .*\n {2}See that `ip` and `stdbuf` .* can be run/);
+});
+
 scenario('restore without a daemon is for root', async (lab, t) => {
   await lab.machine({ daemon: false });
   const target = join(lab.directory, 'run');
