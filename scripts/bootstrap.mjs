@@ -1,6 +1,6 @@
 // Makes a checkout ready: the dependencies of package-lock.json, and dist/ built from src/. Does nothing that is done.
 // Plain Node: it runs before anything is installed.
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   accessSync,
@@ -11,7 +11,6 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -33,10 +32,7 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
     '--no-fund',
     '--loglevel=error',
   ];
-  execFileSync('npm', ['ci', ...options], {
-    cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
+  make('the dependencies could not be installed', 'npm', ['ci', ...options]);
   writeFileSync(stamp, lock);
 }
 
@@ -47,7 +43,19 @@ if (
   needNode();
   needToWrite('.', 'dist');
   console.error('building dist/ …');
-  execFileSync(process.execPath, [join(root, 'scripts/build.mjs')], { cwd: root, stdio: 'inherit' });
+  make('dist/ could not be built', process.execPath, [join(root, 'scripts/build.mjs')]);
+}
+
+function make(failure, program, args) {
+  const { status, error } = spawnSync(program, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  if (status === 0) return;
+  const isMissing = error?.code === 'ENOENT';
+  console.error(
+    isMissing
+      ? `${failure}: ${program} is missing; on Debian: apt-get install ${program}`
+      : `${failure} (${error?.message ?? 'see above'})`,
+  );
+  process.exit(1);
 }
 
 /** What is built runs on an older one. */
@@ -65,7 +73,7 @@ function needToWrite(...names) {
   const locked = names.map(name => join(root, name)).find(path => existsSync(path) && !isWritable(path));
   if (locked === undefined) return;
   console.error(
-    `${locked} is not yours to write; make it so: sudo chown -R ${userInfo().username} ${root}, or run this as root`,
+    `${locked} is not yours to write; make it so: sudo chown -R ${process.getuid?.()} ${root}, or run this as root`,
   );
   process.exit(1);
 }
