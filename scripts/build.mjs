@@ -14,7 +14,7 @@ await build({
   outdir: 'dist',
   bundle: true,
   platform: 'node',
-  target: 'node20.19',
+  target: 'node18.19',
   // Not ESM: there every module of Node's is loaded at the start, also for what is imported later or never.
   format: 'cjs',
   sourcemap: true,

@@ -11,6 +11,7 @@ makeReady();
 const checks = [
   ['format and lint', 'node_modules/.bin/biome', ['ci', '--colors=off', '--error-on-warnings', '.']],
   ['types', 'node_modules/.bin/tsc', []],
+  ['types of Node 18', 'node_modules/.bin/tsc', ['-p', 'src']],
   ['dead code', 'node_modules/.bin/knip', []],
   ['walls', process.execPath, ['scripts/walls.mjs']],
   ['shell', 'shellcheck', ['-x', ...shellFiles()]],

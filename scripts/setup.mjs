@@ -1,9 +1,9 @@
-// setup [--no-build] [--root DIR]: installs ppp-routed for good. Run twice, it does what once does.
+// setup [--no-build] [--root DIR [--distribution NAME]]: installs ppp-routed for good. Run twice, it does what once does.
 // Needs nothing but Node.js: it runs before anything is installed. unsetup.mjs takes every trace away.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { attempt, run } from './install/command.mjs';
-import { planHooks } from './install/dispatcher.mjs';
+import { distributions, planHooks } from './install/dispatcher.mjs';
 import { Files } from './install/files.mjs';
 import {
   catalog,
@@ -17,28 +17,34 @@ import {
   units,
 } from './install/layout.mjs';
 import { readOptions, requireRootAndSystemd } from './install/options.mjs';
+import { findPrograms, pppdPaths, requireIp } from './install/requirements.mjs';
 import { Trouble, tell, withTrouble } from './install/trouble.mjs';
 
 const usage = `Usage: npm run setup [-- OPTION…]
-  --no-build   install dist/ as it stands
-  --root DIR   only lay the files out under DIR, for a package or an image; nothing is started`;
+  --no-build            install dist/ as it stands
+  --root DIR            only lay the files out under DIR, for a package or an image; nothing is started
+  --distribution NAME   whose pppd is to run the hooks, where neither its scripts nor an os-release are under DIR; if it is
+                        not given, this machine's: ${distributions.join(', ')}`;
 
 await tell('setup', () => {
-  const { root, isStaging, build } = readOptions(usage);
-  if (!isStaging) requireRootAndSystemd('npm run setup');
+  const { root, isStaging, build, distribution } = readOptions(usage);
+  if (!isStaging) {
+    requireRootAndSystemd('npm run setup');
+    requireIp();
+  }
   const programs = isStaging ? { node: '/usr/bin/node', perl: '/usr/bin/perl' } : findPrograms();
   if (build) buildPrograms();
   requireSources();
 
-  const { hooks, warnings } = planHooks(root);
-  if (isStaging) withTrouble(`cannot make ${root}`, () => mkdirSync(root, { recursive: true }));
+  const { hooks, warnings } = planHooks(root, distribution);
+  if (root !== '') withTrouble(`cannot make ${root}`, () => mkdirSync(root, { recursive: true }));
   const entries = [...layout(programs), ...hooks];
   const files = new Files(root);
   for (const entry of entries) files.place(entry);
   files.deleteAllBut(entries);
   for (const warning of warnings) console.warn(`setup: warning: ${warning}`);
   if (isStaging) return;
-  if (!['/usr/sbin/pppd', '/usr/local/sbin/pppd'].some(path => existsSync(path)))
+  if (!pppdPaths.some(path => existsSync(path)))
     console.warn(
       'setup: warning: pppd is not installed; run setup again when it is, so that its scripts call us',
     );
@@ -47,40 +53,10 @@ await tell('setup', () => {
   if (files.changed.has(catalog)) updateCatalog();
   adviseNetworkd(files.changed);
   console.log(
-    `ppp-routed runs. Say what your links should do in ${configuration}/ppp-routed.toml; ` +
+    `ppp-routed runs${warnings.length > 0 ? ', but see the warnings above' : ''}. Say what your links should do in ${configuration}/ppp-routed.toml; ` +
       'see it with `ppp-routectl status`',
   );
 });
-
-function findPrograms() {
-  // A stable name that leads to this very node survives its next upgrade; the resolved one may not.
-  const node = ['/usr/bin/node', '/usr/local/bin/node'].find(isThisNode) ?? process.execPath;
-  if (/^\/(?:home|root|run\/user)\//.test(process.execPath))
-    throw new Trouble({
-      what: 'cannot run the service',
-      why: `Node.js is in a home directory (${process.execPath}), where a service does not look`,
-      todo: 'Install Node.js 20.19 or later for everyone (Debian: apt-get install nodejs) and run setup with that one',
-    });
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  if (major < 20 || (major === 20 && minor < 19))
-    throw new Trouble({
-      what: 'cannot run the service',
-      why: `Node.js ${process.versions.node} is too old`,
-      todo: 'Install Node.js 20.19 or later',
-    });
-  const perl = ['/usr/bin/perl', '/usr/local/bin/perl', '/bin/perl'].find(path => existsSync(path));
-  if (perl === undefined)
-    throw new Trouble({
-      what: 'cannot tell the service of links',
-      why: 'perl is missing, which the hooks run in',
-      todo: 'Install Perl (Debian: apt-get install perl) and run setup again',
-    });
-  return { node, perl };
-}
-
-function isThisNode(path) {
-  return existsSync(path) && realpathSync(path) === process.execPath;
-}
 
 function buildPrograms() {
   const { status } = spawnSync(process.execPath, [`${project}scripts/bootstrap.mjs`], { stdio: 'inherit' });

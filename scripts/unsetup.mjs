@@ -1,19 +1,20 @@
-// unsetup [--root DIR]: puts the uplink back and takes away everything that setup and the service have left.
-import { existsSync } from 'node:fs';
+// unsetup [--force] [--root DIR]: puts the uplink back and takes away everything that setup and the service have left.
+import { existsSync, readFileSync } from 'node:fs';
 import { attempt, run } from './install/command.mjs';
 import { Files } from './install/files.mjs';
 import { configuration, library, units, user } from './install/layout.mjs';
 import { readOptions, requireRootAndSystemd } from './install/options.mjs';
-import { tell } from './install/trouble.mjs';
+import { Trouble, tell } from './install/trouble.mjs';
 
-const usage = `Usage: npm run unsetup [-- --root DIR]
+const usage = `Usage: npm run unsetup [-- OPTION…]
+  --force      take everything away, also where the uplink cannot be put back
   --root DIR   only delete the files that setup --root DIR laid out`;
 
 await tell('unsetup', () => {
-  const { root, isStaging } = readOptions(usage);
+  const { root, isStaging, force } = readOptions(usage);
   if (!isStaging) {
     requireRootAndSystemd('npm run unsetup');
-    restoreUplink();
+    restoreUplink(force);
     stop();
   }
   const files = new Files(root);
@@ -28,12 +29,30 @@ await tell('unsetup', () => {
 });
 
 // While the sockets are there a dead daemon is started by this, and finds the saved routes in its state file.
-function restoreUplink() {
+function restoreUplink(force) {
   const tool = `${library}/ppp-routectl.js`;
   if (!existsSync(tool)) return;
   const { status, why } = attempt(process.execPath, [tool, 'restore']);
-  if (status !== 0)
-    console.warn(`unsetup: the daemon did not put the uplink back (${why}); look at \`ip route\``);
+  if (status === 0) return;
+  const saved = savedCommands().map(command => `\n  It was: ${command}`);
+  if (force) return console.warn(`unsetup: warning: the uplink is not put back: ${why}${saved.join('')}`);
+  throw new Trouble({
+    what: 'the uplink is not put back, so nothing was taken away',
+    why,
+    todo: `Put that right and run unsetup again; or take everything away all the same, with --force, and look at \`ip route\`${saved.join('')}`,
+  });
+}
+
+/** What a person can type to have the saved defaults back. */
+function savedCommands() {
+  try {
+    const { savedDefaults } = JSON.parse(readFileSync('/run/ppp-routed/state/state.json', 'utf8'));
+    return savedDefaults.map(
+      ({ family, route }) => `ip ${family === 'inet6' ? '-6 ' : ''}route add ${route}`,
+    );
+  } catch {
+    return [];
+  }
 }
 
 function stop() {

@@ -1,3 +1,4 @@
+import { statSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
@@ -19,6 +20,8 @@ const environment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
 const directories = directoriesOf(environment);
 const controlPath = join(directories.runtime, 'control.sock');
 const isRoot = process.geteuid?.() === 0;
+/** What `restore` runs as the owner of the state; its answer goes to descriptor 3. */
+const restoreHereCommand = 'restore-here';
 
 const room: RestoreRoom & WorkstationsRoom & { resolve(name: string): Promise<string[]> } = {
   terminal: createTerminal(process.stdout, environment),
@@ -43,7 +46,6 @@ const room: RestoreRoom & WorkstationsRoom & { resolve(name: string): Promise<st
   restoreOffline,
 };
 
-/** The daemon and `ip` are big: they are loaded only where there is nobody to do it. */
 async function restoreOffline(): Promise<Sight> {
   if (!isRoot) {
     throw new CommandError(
@@ -52,9 +54,23 @@ async function restoreOffline(): Promise<Sight> {
       'Run: sudo ppp-routectl restore',
     );
   }
-  const [offline, owner, { Kernel }, { StateDirectory }] = await Promise.all([
-    import('./cli/offline.ts'),
+  const bootId = readBootId();
+  const owner = statSync(directories.state, { throwIfNoEntry: false });
+  if (owner === undefined || owner.uid === 0) return restoreHere(bootId);
+  const [{ runAsOwner }, { readAnswer }, { SightSchema }] = await Promise.all([
     import('./cli/owner.ts'),
+    import('./cli/room.ts'),
+    import('./core/tell/snapshot.ts'),
+  ]);
+  const variables = { ...environment, PPP_ROUTED_BOOT_ID: bootId };
+  const answer = runAsOwner({ owner, argv: [restoreHereCommand], environment: variables });
+  return answer === undefined ? restoreHere(bootId) : readAnswer(SightSchema, JSON.parse(answer));
+}
+
+/** The daemon and `ip` are big: they are loaded only where there is nobody to do it. */
+async function restoreHere(bootId: string): Promise<Sight> {
+  const [offline, { Kernel }, { StateDirectory }] = await Promise.all([
+    import('./cli/offline.ts'),
     import('./kernel/kernel.ts'),
     import('./state/state-directory.ts'),
   ]);
@@ -65,17 +81,19 @@ async function restoreOffline(): Promise<Sight> {
     onTrouble: () => undefined,
   });
   try {
-    return await offline.restoreOffline({
-      kernel,
-      store: owner.asOwnerOf(directories.state, new StateDirectory(directories.state)),
-      bootId: bootIdOf(environment),
-      print: room.terminal.print,
-    });
+    const store = new StateDirectory(directories.state);
+    return await offline.restoreOffline({ kernel, store, bootId, print: room.terminal.print });
+  } finally {
+    kernel.close();
+  }
+}
+
+function readBootId(): string {
+  try {
+    return bootIdOf(environment);
   } catch (error) {
     if (!(error instanceof BootIdError)) throw error;
     throw new CommandError('trouble', error.message, 'Nothing was changed');
-  } finally {
-    kernel.close();
   }
 }
 
@@ -193,6 +211,9 @@ program
   .command('restore')
   .description('put the uplink back now, also without a daemon')
   .action(() => run(import('./cli/restore.ts').then(({ restore }) => restore(room))));
+program
+  .command(restoreHereCommand, { hidden: true })
+  .action(async () => writeFileSync(3, JSON.stringify(await restoreHere(readBootId()))));
 program
   .command('reload')
   .description('read the configuration now')

@@ -13,7 +13,7 @@ export class PppdLink {
   #pppd;
 
   constructor(root) {
-    execFileSync(process.execPath, [join(root, 'scripts/setup.mjs'), '--no-build', '--root', '/.'], {
+    execFileSync(process.execPath, [join(root, 'scripts/setup.mjs'), '--no-build', '--root', '/'], {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
     for (const path of Object.values(this.directories)) mkdirSync(path, { recursive: true });

@@ -6,6 +6,8 @@ import { Trouble } from './trouble.mjs';
 export function readOptions(usage) {
   const options = { root: { type: 'string' }, help: { type: 'boolean' } };
   if (usage.includes('--no-build')) options['no-build'] = { type: 'boolean' };
+  if (usage.includes('--distribution')) options.distribution = { type: 'string' };
+  if (usage.includes('--force')) options.force = { type: 'boolean' };
   let values;
   try {
     ({ values } = parseArgs({ options }));
@@ -19,6 +21,8 @@ export function readOptions(usage) {
   return {
     isStaging: values.root !== undefined,
     root: (values.root ?? '').replace(/\/+$/, ''),
+    distribution: values.distribution,
+    force: values.force === true,
     build: !values['no-build'],
   };
 }

@@ -1,7 +1,9 @@
+import { adviceFor } from '../core/tell/advice.ts';
 import { reasonOf } from '../core/tell/reason.ts';
 import type { Snapshot } from '../core/tell/snapshot.ts';
 import { Daemon } from '../daemon/daemon.ts';
 import type { Kernel, Store } from '../daemon/rooms.ts';
+import { CommandError } from './command-error.ts';
 
 export interface OfflineOptions {
   kernel: Kernel;
@@ -27,7 +29,10 @@ export async function restoreOffline({ kernel, store, bootId, print }: OfflineOp
   });
   try {
     await daemon.start(async () => undefined);
-    const observed = await daemon.look();
+    const observed = await daemon.look().catch((error: unknown) => {
+      const reason = reasonOf(error);
+      throw new CommandError('trouble', reason, adviceFor(reason));
+    });
     const snapshot: Snapshot = daemon.snapshot();
     return { ...snapshot, ...withFault(snapshot, released.fault), observed };
   } finally {

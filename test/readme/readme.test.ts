@@ -132,9 +132,10 @@ t.test('the table of tiers is that of npm test', async t => {
   t.same(said?.sort(), known.sort());
 });
 
-t.test('the version of Node.js is that of package.json', async t => {
-  const [, wanted] = /^>=(.*)$/.exec(packageJson.engines.node) ?? [];
-  t.match(text, `Node.js ${wanted} or later`);
+t.test('the versions of Node.js are those of package.json', async t => {
+  const { engines, devEngines } = packageJson;
+  for (const version of [engines.node, devEngines.runtime.version])
+    t.match(text, `Node.js ${version.replace('>=', '')} or later`);
 });
 
 t.test('files that it links to are there', async t => {

@@ -12,9 +12,11 @@ const line = (action: string) =>
 
 type Tree = Record<string, string>;
 
+const nobody = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+
 await t.test('hooks go where this pppd looks', async t => {
   const loop = (glob: string) => `#!/bin/sh\nfor f in ${glob}; do\n  [ -x "$f" ] && "$f" "$@"\ndone\n`;
-  const cases: { on: string; before: Tree; expected: Tree; warning?: RegExp }[] = [
+  const cases: { on: string; before: Tree; options?: string[]; expected: Tree; warning?: RegExp }[] = [
     {
       on: 'Debian: run-parts takes no name with a dot',
       before: { 'etc/ppp/ip-up': '#!/bin/sh\n# see ip-up.d/*.sh\nrun-parts /etc/ppp/ip-up.d --arg="$1"\n' },
@@ -68,16 +70,53 @@ await t.test('hooks go where this pppd looks', async t => {
       before: { 'etc/os-release': 'ID=mint\nID_LIKE="ubuntu debian"\n' },
       expected: { 'etc/ppp/ip-up.d/00-00-ppp-routed': '-> /usr/lib/ppp-routed/hooks/ip-up' },
     },
+    {
+      on: 'an empty directory, for a package of Debian',
+      before: {},
+      options: ['--distribution', 'debian'],
+      expected: { 'etc/ppp/ip-up.d/00-00-ppp-routed': '-> /usr/lib/ppp-routed/hooks/ip-up' },
+    },
+    {
+      on: 'an empty directory, for a package of Arch',
+      before: {},
+      options: ['--distribution=arch'],
+      expected: { 'etc/ppp/ip-up.d/00-00-ppp-routed.sh': '-> /usr/lib/ppp-routed/hooks/ip-up' },
+    },
+    {
+      on: 'another distribution than the one that it is laid out on, whose scripts say more',
+      before: { 'etc/os-release': 'ID=debian\n', 'etc/ppp/ip-up': loop('/etc/ppp/ip-up.d/*.sh') },
+      options: ['--distribution=fedora'],
+      expected: {
+        'etc/ppp/ip-up.d/00-00-ppp-routed.sh': '-> /usr/lib/ppp-routed/hooks/ip-up',
+        'etc/ppp/ip-down.local': `#!/bin/sh\n${line('ip-down')}\n`,
+      },
+    },
+    {
+      on: 'Debian, pppd without its scripts',
+      before: { 'etc/os-release': 'ID=debian\n', 'usr/sbin/pppd': '#!/bin/sh\n' },
+      expected: { 'etc/ppp/ip-up.d/00-00-ppp-routed': '-> /usr/lib/ppp-routed/hooks/ip-up' },
+      warning:
+        /^setup: warning: \/etc\/ppp\/ip-up, .*\/etc\/ppp\/ipv6-down are missing, so pppd runs no hook: links will not be seen\. Install pppd's own scripts .*again, then run setup again$/,
+    },
+    {
+      on: 'Debian with an ip-up.local that calls our hook',
+      before: {
+        'etc/ppp/ip-up':
+          '#!/bin/sh\n[ -x /etc/ppp/ip-up.local ] && exec /etc/ppp/ip-up.local\nrun-parts /etc/ppp/ip-up.d\n',
+        'etc/ppp/ip-up.local': '#!/bin/sh\n/usr/lib/ppp-routed/hooks/ip-up "$@"\n',
+      },
+      expected: { 'etc/ppp/ip-up.d/00-00-ppp-routed': '-> /usr/lib/ppp-routed/hooks/ip-up' },
+    },
   ];
-  for (const { on, before, expected, warning } of cases) {
+  for (const { on, before, options = [], expected, warning } of cases) {
     await t.test(on, async t => {
       const { root, setup, unsetup } = await makeSystem(t, before);
-      const { stderr } = await setup();
+      const { stderr } = await setup(...options);
       t.match(stderr, warning ?? /^$/);
       const installed = await readTree(root);
       t.match(installed, expected);
 
-      const again = await setup();
+      const again = await setup(...options);
       t.equal(again.stdout, '', 'a second time has nothing to do');
       t.same(await readTree(root), installed);
 
@@ -162,12 +201,47 @@ await t.test('what goes wrong is named, with the reason and a way out', async t 
     t.match(stderr, /--rot[\s\S]*Usage: npm run setup/);
   });
 
+  await t.test('a distribution that is not known', async t => {
+    const { root, setup } = await makeSystem(t, {});
+    const { exitCode, stderr } = await setup('--distribution', 'debain');
+    t.equal(exitCode, 1);
+    t.match(
+      stderr,
+      /^setup: cannot lay out the hooks: debain is not known\n {2}Name one of arch, .*debian, /,
+    );
+    t.same(await readTree(root), {}, 'nothing is done by halves');
+  });
+
+  await t.test('no ip', async t => {
+    const { root } = await makeSystem(t, { 'usr/bin/perl': '' });
+    const requirements = join(project, 'scripts/install/requirements.mjs');
+    const script = `import(${JSON.stringify(requirements)}).then(all => all.requireIp(${JSON.stringify(root)}))`;
+    t.match(
+      (await runNode(['-e', script])).stderr,
+      /ip is missing.*\n {2}Install iproute2 .*run setup again/,
+    );
+    await writeTree(root, { 'usr/sbin/ip': '#!/bin/sh\n' });
+    t.match(await runNode(['-e', script]), { exitCode: 0, stderr: '' });
+  });
+
+  await t.test('the root directory of this machine, which this user may not change', async t => {
+    const { copy } = await makeSystem(t, {});
+    const { exitCode, stderr } = await runNode(
+      [join(copy, 'scripts/setup.mjs'), '--no-build', '--root', '/'],
+      nobody,
+    );
+    t.equal(exitCode, 1);
+    t.match(
+      stderr,
+      /^setup: cannot (make directory|write) \/usr\/lib\/ppp-routed.*EACCES.*\n {2}Run it as root$/,
+    );
+  });
+
   await t.test('not root', async t => {
     const { copy } = await makeSystem(t, {});
-    const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
     for (const program of ['setup', 'unsetup']) {
       const script = join(copy, `scripts/${program}.mjs`);
-      const { exitCode, stderr } = await runNode([script], user);
+      const { exitCode, stderr } = await runNode([script], nobody);
       t.equal(exitCode, 1);
       t.equal(
         stderr,

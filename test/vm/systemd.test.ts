@@ -139,6 +139,25 @@ await t.test('under systemd', async t => {
     t.equal(section('table after a kill'), section('table while up'), 'and changes nothing');
   });
 
+  await t.test('unsetup where the uplink cannot be put back', async t => {
+    t.equal(section('unsetup without ip status'), '1', 'fails');
+    t.match(
+      section('unsetup without ip'),
+      /^unsetup: the uplink is not put back, so nothing was taken away: [\s\S]*\n {2}Put that right .*--force/,
+    );
+    t.match(
+      section('unsetup without ip'),
+      /\n {2}It was: ip route add default via 192\.0\.2\.1 dev up0 .*metric 100$/,
+      'says what is saved',
+    );
+    t.same(
+      lines('kept without ip'),
+      ['/etc/ppp-routed/ppp-routed.toml', '/run/ppp-routed/state/state.json', '/usr/bin/ppp-routectl'],
+      'the state is there, and what puts it back',
+    );
+    t.same(lines('enabled without ip'), ['enabled']);
+  });
+
   await t.test('unsetup', async t => {
     t.equal(section('unsetup status'), '0', 'succeeds');
     t.equal(

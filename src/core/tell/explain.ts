@@ -68,7 +68,7 @@ function rulesOf(observed: Observed, family: Family): ReadRule[] {
     rules
       // Table `default` is empty unless somebody fills it by hand, and asked only when nothing else leads anywhere.
       .filter(({ selector }) => selector !== 'from all lookup default')
-      .toSorted((a, b) => a.priority - b.priority)
+      .sort((a, b) => a.priority - b.priority)
       .map(readRule)
   );
 }

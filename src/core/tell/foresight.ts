@@ -120,7 +120,9 @@ function routesOf({ family, dev, address, peer }: Address): Route[] {
 function insert(observed: Observed, route: Route, place: 'first' | 'last'): Observed {
   const shown = asShown(route);
   const at = observed.routes.findIndex(other => compareRoutes(other, shown) > (place === 'first' ? -1 : 0));
-  return { ...observed, routes: observed.routes.toSpliced(at < 0 ? observed.routes.length : at, 0, shown) };
+  const routes = [...observed.routes];
+  routes.splice(at < 0 ? routes.length : at, 0, shown);
+  return { ...observed, routes };
 }
 
 /** The route as the kernel will show it: with what it sets when nobody says. */

@@ -65,9 +65,12 @@ function lansOf({ links, savedDefaults, observed }: Surroundings): Lan[] {
     return [{ dev, network, address, ...(router === undefined ? {} : { router }) }];
   });
   // One line for a network: of its addresses the first, which is the kernel's primary one.
-  return [
-    ...new Map(lans.toReversed().map(lan => [`${lan.dev} ${formatPrefix(lan.network)}`, lan])).values(),
-  ].toReversed();
+  const first = new Map<string, Lan>();
+  for (const lan of lans) {
+    const key = `${lan.dev} ${formatPrefix(lan.network)}`;
+    if (!first.has(key)) first.set(key, lan);
+  }
+  return [...first.values()];
 }
 
 function routerOn(dev: string, network: Prefix, defaults: readonly Route[]): string | undefined {

@@ -118,6 +118,16 @@ record 'service after a kill' systemctl show ppp-routed -p NRestarts -p SubState
 record 'status after a kill' systemctl show ppp-routed -p StatusText --value
 record 'table after a kill' table
 
+# Where the uplink cannot be put back, nothing is taken away: no socket to start the daemon by, and no ip.
+systemctl stop ppp-routed.socket ppp-routed-control.socket ppp-routed.service
+chmod a-x "$(command -v ip)"
+record 'unsetup without ip' node $unsetup
+printf '\n@@ unsetup without ip status\n%s\n' $?
+record 'kept without ip' ls -d /run/ppp-routed/state/state.json /etc/ppp-routed/ppp-routed.toml /usr/bin/ppp-routectl
+record 'enabled without ip' systemctl is-enabled ppp-routed.service
+chmod a+x /usr/bin/ip
+systemctl start ppp-routed
+
 # Taken away while a link is up: the uplink comes back, and no trace stays.
 record 'unsetup' node $unsetup
 printf '\n@@ unsetup status\n%s\n' $?
